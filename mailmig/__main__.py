@@ -1,0 +1,5 @@
+"""`python -m mailmig`."""
+
+from mailmig.cli.main import main
+
+main()
