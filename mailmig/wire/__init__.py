@@ -1,0 +1,1 @@
+"""Codecs without I/O for what no library speaks for us, or not fast enough."""
