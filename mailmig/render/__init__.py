@@ -1,0 +1,1 @@
+"""Documents become text, HTML, CSV, JSON and XLSX."""

@@ -1,0 +1,1 @@
+"""One report per module: facts in, document out."""
