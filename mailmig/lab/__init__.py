@@ -1,0 +1,1 @@
+"""The simulated organisation: demo, test bed and rehearsal."""
