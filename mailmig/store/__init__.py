@@ -1,0 +1,1 @@
+"""What mailmig remembers: snapshots, plans and the journal."""
