@@ -44,13 +44,15 @@ step = @echo; echo "\$$ $(1)"; PATH="$(abspath $(BIN)):$$PATH" MAILMIG_STATE=$(D
 
 demo: $(VENV)/demo.stamp
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
-	$(call step,mailmig lab export $(DEMO)/exports --story town)
-	$(call step,mailmig inventory import $(DEMO)/exports)
+	$(call step,mailmig lab export $(DEMO)/before --story town)
+	$(call step,mailmig inventory import $(DEMO)/before)
 	$(call step,mailmig inventory show)
-	$(call step,mailmig plan make --calendar $(DEMO)/exports/calendar --out $(DEMO)/plan.json)
-	$(call step,mailmig report quota --target-defaults)
-	$(call step,mailmig report quota --target-defaults --format html --out $(DEMO)/quota.html)
-	$(call step,mailmig report quota --target-defaults --format xlsx --out $(DEMO)/quota.xlsx)
+	$(call step,mailmig plan make --calendar $(DEMO)/before/calendar --out $(DEMO)/plan.json)
+	$(call step,mailmig lab export $(DEMO)/after --story town --moment after)
+	$(call step,mailmig inventory import $(DEMO)/after)
+	$(call step,mailmig report quota)
+	$(call step,mailmig report quota --out $(DEMO)/quota.html)
+	$(call step,mailmig report quota --out $(DEMO)/quota.xlsx)
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff format --quiet --check . || { echo "format: run .venv/bin/ruff format"; exit 1; }

@@ -197,7 +197,7 @@ def load(file: Path | None, sections: typing.Iterable[str]) -> Config:
             hint = nearest(name, known)
             if not isinstance(table, dict):
                 rooms = ", ".join(f"[{one}]" for one in known)
-                raise BadConfig(file, name, f"a key stands in a table ({rooms}), write it there")
+                raise BadConfig(file, name, f"write the key below its table, one of {rooms}")
             raise BadConfig(file, name, f"there is no such table{hint}")
         if not isinstance(table, dict):
             raise BadConfig(file, name, f"is a table: write [{name}] above its keys")

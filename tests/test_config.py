@@ -58,7 +58,7 @@ def test_without_a_file_the_defaults_hold() -> None:
     ("text", "sentence"),
     [
         ("[sampel]", 'sampel: there is no such table (did you mean "sample"?)'),
-        ('name = "x"', "name: a key stands in a table ([sample]), write it there"),
+        ('name = "x"', "name: write the key below its table, one of [mailmig], [sample]"),
         ('[sample]\nnmae = "x"', 'sample.nmae: there is no such key (did you mean "name"?)'),
         ("[sample]\ncount = true", "sample.count: true is not a whole number"),
         ('[sample]\nrate = "x"', 'sample.rate: "x" is not a number'),

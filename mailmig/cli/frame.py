@@ -1,5 +1,6 @@
 """What every command needs: the configuration, the state folder, and a way to hand over results."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mailmig import __version__
 from mailmig.model.errors import MailmigError
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from mailmig.store.engine import Store
     from mailmig.store.plans import Plans
     from mailmig.store.snapshots import Snapshots
+
+_log = logging.getLogger(__name__)
 
 # The tables of mailmig.toml and the classes that hold them, imported when they are asked for.
 SECTIONS = {
@@ -59,6 +63,7 @@ class Session:
         settings = found.section("mailmig", config.Settings)
         level = "debug" if self.verbose else settings.log_level
         logs.set_up(level, settings.log_file, found.secrets)
+        _log.info("mailmig %s, configuration: %s", __version__, found.place)
         return found
 
     @cached_property
@@ -74,9 +79,9 @@ class Session:
         The configuration is read in any case: it may be wrong, and it says what is logged.
         """
         configured = self.settings.state_folder
-        return (
-            self.state_option or configured or Path(click.get_app_dir("mailmig"))
-        ).absolute()
+        found = self.state_option or configured or Path(click.get_app_dir("mailmig"))
+        _log.info("state folder: %s", found.absolute())
+        return found.absolute()
 
     @cached_property
     def _store(self) -> "Store":
@@ -120,9 +125,17 @@ def deliver(data: str | bytes, out: Path | None) -> None:
 
 
 def write_whole(path: Path, raw: bytes) -> None:
-    """Replace a file by new content in one step; on an error the old one stays as it was."""
+    """Replace a file by new content in one step; on an error the old one stays as it was.
+
+    A link stays a link: the file that it points to is replaced. What is no file, such as a
+    pipe or /dev/stdout, is written to; a rename would put a file in its place.
+    """
     temporary = None
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(raw)
+            return
+        path = path.resolve() if path.is_symlink() else path
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as stream:
             stream.write(raw)

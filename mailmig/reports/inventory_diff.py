@@ -88,10 +88,11 @@ def _kinds(person: PersonGain) -> tuple[str, str]:
 
 def _figures(comparison: Comparison, before: Snapshot, after: Snapshot) -> Figures:
     counts = Counter(key for person in comparison.people for key in _what(person))
-    grown = [g for g in map(_growth, comparison.people) if isinstance(g, int)]
+    stayed = [g for g in map(_growth, comparison.people) if g is not UNDEFINED]
+    grown = [g for g in stayed if isinstance(g, int)]
     came, went = _rights(before.edges, after.edges)
     figures = [Figure(key, title, counts[key]) for key, title, _ in _WHAT]
-    size: Cell = sum(grown) if grown else UNKNOWN
+    size: Cell = sum(grown) if grown or not stayed else UNKNOWN
     remark = f"of {len(grown):,} mailboxes whose size is known both times"
     figures += [
         Figure("growth", "Growth in size", size, Unit.BYTES, signed=True, remark=remark),

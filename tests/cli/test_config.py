@@ -48,6 +48,17 @@ def test_a_configuration_that_cannot_be_used_is_told_by_every_command(
     assert 'plna: there is no such table (did you mean "plan"?)' in outcome.err
 
 
+def test_the_log_says_which_configuration_and_state_folder_hold(
+    mailmig: Mailmig, tmp_path: Path
+) -> None:
+    text = '[mailmig]\nlog_file = "mailmig.log"\nlog_level = "info"\nstate_folder = "kept"\n'
+    (tmp_path / "mailmig.toml").write_text(text)
+    assert mailmig("inventory", "list").code == 0
+    log = (tmp_path / "mailmig.log").read_text("utf-8")
+    assert "configuration: mailmig.toml\n" in log
+    assert "state folder: " in log
+
+
 def test_a_named_file_that_is_missing_is_told(mailmig: Mailmig) -> None:
     outcome = mailmig("--config", "absent.toml", "config", "check")
     assert outcome.code == 2

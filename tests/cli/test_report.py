@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ class Kept:
     def info(self, ref: str) -> SnapshotInfo:
         return self.load(ref).info
 
-    def load(self, ref: str) -> Snapshot:
+    def load(self, ref: str, *, without: Container[str] = ()) -> Snapshot:
         for one in reversed(self.kept):
             if ref == "latest" or one.info.id.startswith(ref):
                 return one

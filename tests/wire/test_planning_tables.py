@@ -98,8 +98,10 @@ BAD_MAILBOXES = [
     ("", 'mailboxes.csv, line 1: the column "identity" is missing'),
     (HEADER.replace("department", "departmnt"), ('mailboxes.csv, line 1: the column'
      ' "departmnt" is not known (did you mean "department"?)')),
-    (HEADER.replace("size_bytes", "size"), ('mailboxes.csv, line 1: the column "size" is not known'
-     ' (did you mean "size_bytes"?)')),
+    (HEADER.replace("size_bytes", "size"), ('mailboxes.csv, line 1: the column "size" is not known;'
+     ' still missing: size_bytes')),
+    (HEADER.replace("site,", "site,phone,"), ('mailboxes.csv, line 1: the column "phone" is not'
+     " known")),
     (HEADER.replace("site,", ""), 'mailboxes.csv, line 1: the column "site" is missing'),
     (HEADER.replace("site,", "site,site,"), ('mailboxes.csv, line 1: the column "site" is there'
      " twice")),

@@ -10,6 +10,9 @@ from mailmig.model.errors import nearest
 from mailmig.model.settings import setting
 
 # How much it hurts to part two mailboxes, per right that one has on the other.
+# Sums of such weights over all shares and days stay finite.
+LARGEST = 1e9
+
 DEFAULT_WEIGHTS: dict[str, float] = {
     Right.DELEGATE.value: 6.0,
     Right.FULL_ACCESS.value: 5.0,

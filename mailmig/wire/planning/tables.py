@@ -189,8 +189,9 @@ def _check_header(
     known = (*columns, *optional)
     for name in header:
         if name not in known:
-            unused = [other for other in known if other not in header]
-            reason = f'the column "{name}" is not known{nearest(name, unused)}'
+            missing = [other for other in columns if other not in header]
+            hint = nearest(name, missing) or f"; still missing: {', '.join(missing)}"
+            reason = f'the column "{name}" is not known{hint if missing else ""}'
             raise BadFile(file, reason, "line 1")
         if header.count(name) > 1:
             raise BadFile(file, f'the column "{name}" is there twice', "line 1")
