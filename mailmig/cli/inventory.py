@@ -94,7 +94,7 @@ def list_(form: str, out: Path | None) -> None:
 @_out
 def show(ref: str, mailboxes: bool, lines: int, form: str, out: Path | None) -> None:
     """What the snapshot REF holds (default: latest), in numbers, and what is missing in it."""
-    from mailmig.cli.report import no_search_for_cycles
+    from mailmig.model.bulk import no_search_for_cycles
     from mailmig.reports.inventory import compose
 
     with no_search_for_cycles():
@@ -115,7 +115,7 @@ def diff(before: str, after: str, mailboxes: bool, lines: int, form: str, out: P
 
     Mailboxes are joined by ExchangeGuid, so a new name is no new mailbox.
     """
-    from mailmig.cli.report import no_search_for_cycles
+    from mailmig.model.bulk import no_search_for_cycles
     from mailmig.reports.inventory_diff import compose
     from mailmig.rules.quotas import compare
 

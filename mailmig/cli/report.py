@@ -1,11 +1,8 @@
 """`mailmig report quota`: what people gain."""
 
-import gc
 import re
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailmig.cli.frame import deliver, session
+from mailmig.model.bulk import no_search_for_cycles
 from mailmig.model.errors import MailmigError
 from mailmig.model.snapshot import Snapshot, SnapshotInfo
 
@@ -147,18 +145,6 @@ def rendered(
         case "xlsx":
             return xlsx.render(document)
     return text.render(document, width=width or text.WIDTH, lines=_limit(lines, text.LINES))
-
-
-@contextmanager
-def no_search_for_cycles() -> Iterator[None]:
-    """A report makes millions of values and no cycle among them: the search doubles the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _format_of(out: Path | None) -> str:

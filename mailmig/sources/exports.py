@@ -35,11 +35,12 @@ from mailmig.wire.collection import EXPORTS, MAILBOX_FILES, MANIFEST, Export
 
 # Files whose objects become values of the model or are read apart; all others are facts.
 _INTERPRETED: Final = frozenset(
-    {"organization", "mailbox_servers", "servers", "dags", "databases", "copies", *MAILBOX_FILES, "users", "groups",
-     "statistics", "archive_statistics", "full_access", "send_as"}
+    {"organization", "mailbox_servers", "servers", "dags", "databases", "copies", *MAILBOX_FILES,
+     "users", "groups", "statistics", "archive_statistics", *RIGHTS}
 )  # fmt: skip
 _ERROR_SHOWN: Final = 300  # characters
 _IMPORT: Final = "import"  # the kind of fact that tells about the import itself
+
 Progress = Callable[[str, int, int], None]
 """Called with the name of a file, the bytes of the whole export read so far, and all of them."""
 

@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import xlsxwriter
 
-from mailmig.cli.report import no_search_for_cycles, rendered
+from mailmig.cli.report import rendered
+from mailmig.model.bulk import no_search_for_cycles
 from mailmig.model.document import Document, Shown
 from mailmig.model.quota import MIB
 from mailmig.model.snapshot import Snapshot
