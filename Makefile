@@ -4,8 +4,9 @@
 # make bench   measurements beside a peer or a bound
 #
 # Each target sets itself up from a bare checkout: a virtual environment in .venv and the
-# Python packages it needs. Nothing needs root, save one case: a system Python without the
-# venv module, which is installed when we are root or sudo asks no password.
+# Python packages it needs. With root, or a sudo that asks no password, it installs Debian
+# packages too: Python's venv module where it is missing, and for `make test` the programs that
+# the lab is tried with. Without, it says what is missing.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -61,6 +62,7 @@ check: $(VENV)/dev.stamp
 	@$(BIN)/lint-imports --no-logo 2>&1 | grep -v '^$$' | tail -n 25; exit $${PIPESTATUS[0]}
 
 test: check
+	@bash tests/lab/install-strangers.sh
 	@$(BIN)/python -m pytest -q --ignore=tests/package
 	@$(MAKE) --no-print-directory package
 
