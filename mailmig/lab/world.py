@@ -1,0 +1,123 @@
+"""The simulated world: one organisation, its time, and what is wrong with its servers.
+
+Time is virtual. A world with speed 0 stands still until somebody calls `advance`; nothing in it
+ever waits, `spent_s` only counts what would have been waited. A world with speed 60 lives through
+a minute per second, and a cmdlet that takes 2 s of its time takes 33 ms of ours.
+
+Whoever reads or changes the organisation holds `lock`: cmdlets run in threads.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Event, RLock
+from typing import Final
+
+from mailmig.lab.components import Components
+from mailmig.lab.cultures import ENGLISH, Culture
+from mailmig.lab.organisation import Organisation
+from mailmig.model.errors import MailmigError
+
+# How many oddities are remembered for the end of a test run.
+REMEMBERED: Final = 10_000
+# A running world brings its organisation forward in steps no shorter than this.
+STEP: Final = timedelta(seconds=1)
+
+
+class UnknownServer(MailmigError):
+    """No server of the organisation has this name: take one of those that are named."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f'there is no server "{name}"; known: {", ".join(known)}')
+        self.name = name
+        self.known = known
+
+
+@dataclass(slots=True)
+class Conditions:
+    """How one server behaves now.
+
+    `culture` is that of its sessions; every call waits `delay_s` of world time before its first
+    answer, and every cost per object counts `slowness` times. `stopped_services` are service
+    names in lower case.
+    """
+
+    culture: Culture = ENGLISH
+    delay_s: float = 0.0
+    slowness: float = 1.0
+    stopped_services: set[str] = field(default_factory=set)
+
+
+class World:
+    """An organisation in time. `speed` is world seconds per second of ours, 0 stands still."""
+
+    def __init__(
+        self,
+        organisation: Organisation,
+        *,
+        speed: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if speed < 0:
+            raise ValueError(f"time does not run backwards: speed {speed:g}")
+        self.organisation = organisation
+        self.lock = RLock()
+        self.speed = speed
+        self.spent_s = 0.0
+        self.odd_values: deque[object] = deque(maxlen=REMEMBERED)
+        # Per account in lower case: cmdlets, or "cmdlet/parameter", that its roles lack.
+        self.lacking: dict[str, set[str]] = {}
+        self._conditions = {server.name.lower(): Conditions() for server in organisation.servers}
+        installed = organisation.now - timedelta(days=400)
+        self._components = {
+            server.name.lower(): Components(server.version, installed)
+            for server in organisation.servers
+        }
+        self._clock = clock
+        self._since = clock()
+        self._start = organisation.now
+        self._closed = Event()
+
+    @property
+    def now(self) -> datetime:
+        """The world's time; the organisation may be up to one step behind."""
+        passed = (self._clock() - self._since) * self.speed
+        return self._start + timedelta(seconds=passed)
+
+    def conditions(self, server: str) -> Conditions:
+        """How a server behaves; raises `UnknownServer`."""
+        found = self._conditions.get(server.lower())
+        if found is None:
+            names = tuple(one.name for one in self.organisation.servers)
+            raise UnknownServer(server, names)
+        return found
+
+    def components(self, server: str) -> Components:
+        """What a server does; raises `UnknownServer`."""
+        self.conditions(server)
+        return self._components[server.lower()]
+
+    def advance(self, by: timedelta) -> None:
+        """Let this much time pass at once."""
+        with self.lock:
+            now = self.now
+            self._start, self._since = now + by, self._clock()
+            self.organisation.advance(max(self._start, self.organisation.now))
+
+    def sync(self) -> None:
+        """Bring the organisation to the present, if a step has passed."""
+        with self.lock:
+            if self.now - self.organisation.now >= STEP:
+                self.organisation.advance(self.now)
+
+    def spend(self, seconds: float) -> None:
+        """Wait so long in the world's time; a world that stands still only counts it."""
+        self.spent_s += seconds
+        if self.speed and seconds > 0:
+            self._closed.wait(seconds / self.speed)
+
+    def close(self) -> None:
+        """Nobody waits any more, from now on."""
+        self._closed.set()
