@@ -17,9 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from mailmig.lab.moving import SEEDED, NotNow, Schedule
-from mailmig.lab.moving import SLOTS as SLOTS  # noqa: PLC0414
-from mailmig.lab.moving import Move as Move  # noqa: PLC0414
+from mailmig.lab.moving import SEEDED, Move, NotNow, Schedule
 from mailmig.model.directory import Kind
 from mailmig.model.organisation import Server
 from mailmig.model.quota import GIB, MIB, UNKNOWN, UNLIMITED, Quota, Quotas

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailmig.lab.moving import SLOTS
 from mailmig.lab.organisation import (
     LOG_SHARE,
-    SLOTS,
     AlreadyMoving,
     Copy,
     Dag,

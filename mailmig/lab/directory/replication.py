@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from mailmig.lab.organisation import Mailbox, Move, Organisation
+from mailmig.lab.moving import Move
+from mailmig.lab.organisation import Mailbox, Organisation
 from mailmig.model.directory import Kind
 from mailmig.model.quota import Quota, Quotas
 
