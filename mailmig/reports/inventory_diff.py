@@ -6,7 +6,7 @@ which is there on request.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -31,9 +31,12 @@ from mailmig.model.organisation import Server, build_text
 from mailmig.model.quota import UNKNOWN
 from mailmig.model.snapshot import Snapshot
 from mailmig.rules.quotas import Comparison, Holding, PersonGain
+from mailmig.wire.collection import MAILBOX_FILES
 
 NAME: Final = "inventory-diff"
 VERSION: Final = 1  # of the shape that programs read
+
+_FILES_OF_RIGHTS: Final = ("full_access", "send_as")
 
 # What can become of a mailbox; one may show several.
 _WHAT: Final[tuple[tuple[str, str, Callable[[PersonGain], bool]], ...]] = (
@@ -91,15 +94,24 @@ def _figures(comparison: Comparison, before: Snapshot, after: Snapshot) -> Figur
     stayed = [g for g in map(_growth, comparison.people) if g is not UNDEFINED]
     grown = [g for g in stayed if isinstance(g, int)]
     came, went = _rights(before.edges, after.edges)
-    figures = [Figure(key, title, counts[key]) for key, title, _ in _WHAT]
+    lacks = {gap.what.partition(" ")[0] for s in (before, after) for gap in s.info.gaps}
+    unsure = {key: remark for key in ("came", "gone") if (remark := _lacking(lacks, MAILBOX_FILES))}
+    figures = [Figure(k, title, counts[k], remark=unsure.get(k, "")) for k, title, _ in _WHAT]
     size: Cell = sum(grown) if grown or not stayed else UNKNOWN
     remark = f"of {len(grown):,} mailboxes whose size is known both times"
+    no_rights = _lacking(lacks, _FILES_OF_RIGHTS)
     figures += [
         Figure("growth", "Growth in size", size, Unit.BYTES, signed=True, remark=remark),
-        Figure("rights_came", "Rights given", came),
-        Figure("rights_gone", "Rights taken away", went),
+        Figure("rights_came", "Rights given", came, remark=no_rights),
+        Figure("rights_gone", "Rights taken away", went, remark=no_rights),
     ]
     return Figures(tuple(figures))
+
+
+def _lacking(lacks: Collection[str], files: Iterable[str]) -> str:
+    """A remark on a number that is made of files which one of the snapshots lacks."""
+    names = ", ".join(file for file in files if file in lacks)
+    return f"not sure: {names} is not whole on both sides" if names else ""
 
 
 def _growth(person: PersonGain) -> Cell:

@@ -15,6 +15,7 @@ from mailmig.wire.collection import BY_NAME
 # Export-Csv of nothing leaves an empty file, or a byte order mark.
 _NO_ROWS_BYTES: Final = 3
 _OWNER: Final = "OwnerGuid"  # the column in front of those of a call per mailbox
+_LISTS: Final = 3  # one in the other
 _REPORT_EVERY: Final = 2000  # rows between two reports of progress
 
 Report = Callable[[str, int], None]
@@ -124,11 +125,14 @@ def _in_our_names(rows: Iterator[dict[str, str]], name: str) -> Iterator[dict[st
         yield {renamed[column]: value for column, value in row.items()}
 
 
-def _rows_in(value: Any) -> tuple[Any, ...]:
-    """The rows in one top-level value: itself, or those of a list that was exported as one."""
+def _rows_in(value: Any, depth: int = _LISTS) -> tuple[Any, ...]:
+    """The rows in one top-level value: itself, or those of a list that was exported as one.
+
+    Lists in lists come from `,@(...)` and the like; only so deep, as a list may hold itself.
+    """
     if not isinstance(value, clixml.Obj):
         return (value,) if isinstance(value, dict) else ()
     inner = value.value
     if isinstance(inner, list) and not value.extended and not value.adapted:
-        return tuple(row for item in inner for row in _rows_in(item))
+        return tuple(row for item in inner for row in _rows_in(item, depth - 1)) if depth else ()
     return (value,)

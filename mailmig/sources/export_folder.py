@@ -13,12 +13,14 @@ import json
 import os
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final, Protocol, cast
 
@@ -177,7 +179,7 @@ class ExportFolder:
         try:
             with self._place.open(file) as stream:
                 yield stream
-        except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, LZMAError, NotImplementedError, EOFError) as error:
             raise BadFile(self.label(file), f"{error}: pack the export folder again") from error
         except OSError as error:
             raise BadFile(self.label(file), f"cannot be read: {error.strerror or error}") from error
@@ -218,13 +220,24 @@ def find(path: Path) -> ExportFolder:
 
     Raises NotAnExport, UnsafeZip, and BadFile for a ZIP that is broken.
     """
-    if path.is_dir():
-        return ExportFolder(_OnDisk(path))
-    if not path.exists():
-        raise NotAnExport(path, "there is no such folder or ZIP")
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        raise NotAnExport(path, "neither a folder nor a whole ZIP: give the folder of the export")
+    try:
+        if path.is_dir():
+            return ExportFolder(_OnDisk(path))
+        if not path.exists():
+            raise NotAnExport(path, "there is no such folder or ZIP")
+        if not (path.is_file() and _is_zip(path)):
+            raise NotAnExport(
+                path, "neither a folder nor a whole ZIP: give the folder of the export"
+            )
+    except OSError as error:
+        raise NotAnExport(path, f"cannot be read: {error.strerror or error}") from error
     return ExportFolder(_InZip(path))
+
+
+def _is_zip(path: Path) -> bool:
+    """As zipfile.is_zipfile, but a file that cannot be opened is an OSError and no answer."""
+    with path.open("rb") as stream:
+        return zipfile.is_zipfile(stream)
 
 
 class _OnDisk:

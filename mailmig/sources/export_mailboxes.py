@@ -7,6 +7,7 @@ Traps (statistics of a database hold more than its mailboxes): rows with a Disco
 what was deleted or moved away and is still kept, rows with IsMoveDestination are copies that
 a running move is filling; both would be counted twice. A mailbox that nobody ever used has
 no row at all: that is a known zero, but only where the statistics of its database are there.
+A mailbox that has only such other rows was moved while the script ran: its size is unknown.
 """
 
 from __future__ import annotations
@@ -30,16 +31,15 @@ class Statistics:
     """What Get-MailboxStatistics said, by MailboxGuid.
 
     `covered` are the databases (small letters) whose mailboxes were all asked for; a mailbox
-    there without a row was never used. `covers_all` says so of every database, and
-    `archives_covered` of all archives.
+    there without a row was never used. `archives_covered` says so of all archives.
     """
 
     covered: set[str] = field(default_factory=set)
-    covers_all: bool = False
     archives_covered: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     _rows: dict[str, tuple[str, Usage]] = field(default_factory=dict)
     _doubles: dict[tuple[str, str], Usage] = field(default_factory=dict)
+    _put_aside: set[str] = field(default_factory=set)
     _last: str = ""
 
     def take(self, rows: Iterable[Cells], *, by_database: bool) -> None:
@@ -54,8 +54,10 @@ class Statistics:
                     self.covered.add(database)
             if cells.is_set("DisconnectDate"):
                 self.counts["disconnected"] += 1
+                self._put_aside.add(cells.guid("MailboxGuid"))
             elif cells.flag("IsMoveDestination"):
                 self.counts["move destinations"] += 1
+                self._put_aside.add(cells.guid("MailboxGuid"))
             else:
                 self._keep(cells, database)
 
@@ -63,13 +65,17 @@ class Statistics:
         """The file by database broke off: of the last one only a part was read."""
         self.covered.discard(self._last)
 
+    def doubt(self) -> None:
+        """Rows are missing and nobody knows of which database."""
+        self.covered.clear()
+
     def of(self, guid: str, database: str, *, archive: bool = False) -> Usage:
         """The usage of a mailbox or an archive that lives in a database."""
         database = database.casefold()
         row = self._rows.get(guid)
         if row is None:
-            asked = (self.covers_all and database != "") or database in self.covered
-            return NEVER_USED if asked or (archive and self.archives_covered) else UNKNOWN_USAGE
+            asked = database in self.covered or (archive and self.archives_covered)
+            return NEVER_USED if asked and guid not in self._put_aside else UNKNOWN_USAGE
         where, usage = row
         if where != database and self._doubles:
             return self._doubles.get((guid, database), usage)

@@ -10,8 +10,10 @@ accepted. What is missing, failed at the source or partial becomes a `Gap` with 
 
 from __future__ import annotations
 
+import re
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -40,6 +42,12 @@ _INTERPRETED: Final = frozenset(
 )  # fmt: skip
 _ERROR_SHOWN: Final = 300  # characters
 _IMPORT: Final = "import"  # the kind of fact that tells about the import itself
+# What it costs when only a part of the mailboxes is there; without any there is no inventory.
+_PART_OF_MAILBOXES: Final = (
+    "the other mailboxes are not in the inventory and would be forgotten on the source"
+)
+_CUT_AT: Final = 1000  # rows that Get-Mailbox and its like give when nobody asks for more
+_ERRORS: Final = re.compile("([0-9]{1,9}) errors?,")  # as the script counts them
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a file, the bytes of the whole export read so far, and all of them."""
@@ -117,7 +125,7 @@ class ExportReading:
         with no_search_for_cycles():
             databases = self._pour_machines(into)
             self._pour_facts(into)
-            statistics = self._read_statistics()
+            statistics = self._read_statistics(databases)
             mailboxes = Mailboxes(
                 Homes(self._servers, databases), statistics, self._read_departments()
             )
@@ -175,16 +183,25 @@ class ExportReading:
     def _organisation(self) -> list[dict[str, object]]:
         return [values.fact(cells) for cells in self._files.rows("organization")]
 
-    def _read_statistics(self) -> Statistics:
+    def _read_statistics(self, databases: Sequence[Database]) -> Statistics:
         statistics = Statistics()
         statistics.take(self._files.rows("statistics"), by_database=True)
-        if "statistics" in self._files.broken:
-            statistics.cut_short()
-        statistics.take(self._files.rows("archive_statistics"), by_database=False)
         claim = self.manifest.claim("statistics")
+        stopped = self._unfinished("statistics") or (claim is not None and claim.state != "done")
+        if "statistics" in self._files.broken or stopped:
+            statistics.cut_short()
+        elif claim and not self._files.whole("statistics"):
+            statistics.doubt()
+        if claim and claim.error:
+            # Each error may be a database that did not answer at all. Where there are more of
+            # them, one that did answer may have done so in part, and nobody knows which.
+            silent = sum(one.name.casefold() not in statistics.covered for one in databases)
+            if _errors(claim.error) > silent:
+                statistics.doubt()
+        statistics.take(self._files.rows("archive_statistics"), by_database=False)
         if claim and claim.state == "done" and not claim.error and self._files.whole("statistics"):
             # Asked for every database, so those without a single row are known as well.
-            statistics.covers_all = True
+            statistics.covered.update(one.name.casefold() for one in databases)
         archives = self.manifest.claim("archive_statistics")
         if archives and archives.state == "done" and not archives.error:
             statistics.archives_covered = self._files.whole("archive_statistics")
@@ -229,7 +246,8 @@ class ExportReading:
         for export in EXPORTS:
             what = self._missing(export, mailboxes)
             if what:
-                yield Gap(what, export.cost)
+                partial = export.name == "mailboxes"
+                yield Gap(what, _PART_OF_MAILBOXES if partial else export.cost)
         if mailboxes.without_flag:
             yield Gap(
                 f"{mailboxes.without_flag:,} of {len(mailboxes):,} mailboxes do not say "
@@ -263,7 +281,19 @@ class ExportReading:
             return f"{name} has {rows:,} objects and the script counted {claim.count:,}"
         if claim and claim.error:
             return f"{name} is not complete{_told(claim.error)}"
+        if self._unfinished(name):
+            return f"{name} may end early, after {rows:,} objects"
+        if claim is None and rows == _CUT_AT and ("ResultSize", "Unlimited") in export.parameters:
+            return (
+                f"{name} has exactly {rows:,} objects, where Exchange stops without "
+                "-ResultSize Unlimited"
+            )
         return ""
+
+    def _unfinished(self, name: str) -> bool:
+        """Whether the script was stopped while it wrote a file, which may look whole."""
+        stopped = self.manifest.present and self.manifest.finished is None
+        return stopped and name in self.folder.members and self.manifest.claim(name) is None
 
     def _expected(self, export: Export, mailboxes: Mailboxes) -> bool:
         """Whether an organisation of this version has what the file holds."""
@@ -287,6 +317,12 @@ class ExportReading:
             "counts": dict(self._counts + mailboxes.counts),
             "rights": dict(rights.counts),
         }
+
+
+def _errors(error: str) -> int:
+    """How many errors the script noted; any number where it does not say."""
+    found = _ERRORS.match(error)
+    return int(found[1]) if found else sys.maxsize
 
 
 def _told(error: str) -> str:

@@ -35,7 +35,7 @@ _HEADER: Final = re.compile(
     r'xmlns="http://schemas\.microsoft\.com/powershell/2004/04">\n'
 )
 _HEADER_LENGTH: Final = 100
-_FOOTER: Final = re.compile(r"</Objs>\s*")
+_FOOTER: Final = re.compile(r"</Objs>[ \t\r\n]*")
 _END: Final = "\n  </Obj>\n"
 _NO_TEXT: Final = "]]>"  # no text may hold it, says XML
 
@@ -62,11 +62,12 @@ _MEMBER: Final = "|".join(
     )
 )
 _OBJECT: Final = re.compile(
-    rf'  <Obj RefId="\d++">\n    {_TYPES}    <MS>\n((?:      (?:{_MEMBER})\n)*+)    </MS>\n  </Obj>\n'
+    rf'  <Obj RefId="\d++">\n    {_TYPES}    <MS>\n((?:      (?:{_MEMBER})\n)*+)    </MS>\n  </Obj>\n',
+    re.ASCII,  # of the digits only; texts are told by what they may not hold
 )
 # The same members once more, now that their form is known: tag, name, and text or list.
 _PARTS: Final = re.compile(
-    r'      <(\w+) N="(\w+)"(?: />| RefId="\d+">\n(?:        <T.*\n| {10,}<T>.*\n|        </TN>\n)+'
+    r'      <(\w+) N="(\w+)"(?: />| RefId="\d+">\n(?: +(?:<TN|<T>|</TN>).*\n)+'
     r"        <LST(?: />|>\n((?:          <S>.*\n)*)        </LST>)\n      </Obj>|>(.*)</\w+>)\n"
 )
 _ITEM: Final = re.compile(r"<S>(.*)</S>")

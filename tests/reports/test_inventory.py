@@ -178,6 +178,19 @@ def test_what_changed_is_counted_once_per_kind_of_change() -> None:
     text.render(document)
 
 
+def test_a_number_made_of_files_that_one_side_lacks_says_so() -> None:
+    edge = Edge("1", Right.FULL_ACCESS, "y", TrusteeKind.MAILBOX, "2")
+    gaps = (Gap("full_access is missing", "?"), Gap("audit_log_mailboxes is missing", "?"))
+    document = diff(snapshot(edges=(edge,)), snapshot(id="ef", gaps=gaps))
+    remarks = {
+        figure.key: figure.remark
+        for block in document.blocks if isinstance(block, Figures) for figure in block.figures
+    }  # fmt: skip
+    assert remarks["rights_gone"] == "not sure: full_access is not whole on both sides"
+    assert remarks["gone"] == "not sure: audit_log_mailboxes is not whole on both sides"
+    assert remarks["moved"] == ""
+
+
 def test_growth_of_nobody_is_zero_and_of_unknown_sizes_unknown() -> None:
     box = Mailbox("1", Kind.USER)
     assert figures(diff(snapshot(), snapshot(id="ef")))["growth"] == 0

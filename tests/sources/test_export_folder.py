@@ -178,6 +178,37 @@ def test_damage_inside_a_zip_is_told_with_the_file(export: Any) -> None:
         export.pour(path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_packed_bytes_that_cannot_be_unpacked_are_told_with_the_file(
+    method: int, export: Any
+) -> None:
+    path = packed(export, method=method)
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo("mailboxes.xml")
+    raw = bytearray(path.read_bytes())
+    start = member.header_offset + 30 + len(member.filename)
+    raw[start + 9 : start + member.compress_size] = b"\xff" * (member.compress_size - 9)
+    path.write_bytes(raw)
+    with pytest.raises(BadFile, match=r"export.zip/mailboxes.xml: "):
+        _ = exports.read(path).digest
+
+
+def test_a_path_that_the_system_refuses_is_told(
+    tmp_path: Path, export: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(NotAnExport, match=r"a: cannot be read: "):
+        exports.read(tmp_path / ("a" * 300))
+    path = packed(export)
+
+    def refuse(self: Path, mode: str) -> io.BytesIO:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(NotAnExport) as raised:
+        exports.read(path)
+    assert str(raised.value) == f"{path}: cannot be read: Permission denied"
+
+
 def test_a_path_that_is_not_there_or_no_export_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotAnExport) as raised:
         exports.read(tmp_path / "nowhere")

@@ -1,5 +1,6 @@
 """Exports: what the rows become, and what is said of what is missing."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,7 @@ def test_disconnected_rows_and_running_moves_are_counted_and_not_used(export: An
     poured = export.pour()
     one, other = usages(poured)
     assert one.size_bytes == 333
-    assert other.state is UsageState.NEVER_USED
+    assert other == Usage(), "it was in use, and where it is now was not seen"
     assert poured.kinds["import"][0]["counts"] == {"disconnected": 2, "move destinations": 1}
 
 
@@ -194,6 +195,16 @@ def test_without_a_row_in_covered_statistics_a_mailbox_was_never_used(export: An
     assert usages(export.pour())[1] == Usage(UsageState.NEVER_USED, 0, 0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    "row", [{"DisconnectDate": "2026-11-21T20:00:00Z"}, {"IsMoveDestination": True}]
+)
+def test_a_mailbox_that_was_moved_while_the_script_ran_is_not_called_unused(
+    row: dict[str, object], export: Any
+) -> None:
+    export.write("statistics", [export.usage(1), export.usage(2, **row)]).manifest()
+    assert usages(export.pour())[1] == Usage()
+
+
 def test_a_database_without_rows_is_covered_only_when_the_script_says_it_asked_all(
     export: Any,
 ) -> None:
@@ -201,11 +212,53 @@ def test_a_database_without_rows_is_covered_only_when_the_script_says_it_asked_a
     export.write("statistics", [export.usage(1)])
     assert usages(export.pour())[1] == Usage()
     export.manifest()
+    assert usages(export.pour())[1] == Usage(), "the script knew no DB2, so it did not ask there"
+    export.write("databases", [{"Name": "DB1"}, {"Name": "DB2"}]).manifest()
     assert usages(export.pour())[1].state is UsageState.NEVER_USED
     export.manifest(files={"statistics": {"error": "1 errors, the first: DB2 is not mounted"}})
     poured = export.pour()
     assert usages(poured)[1] == Usage()
     assert "statistics is not complete (1 errors, the first: DB2 is not mounted)" in poured.costs
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"error": "2 errors, the first: the server went away"},  # DB2 is silent, and who else?
+        {"error": "the server went away"},
+        {"state": "failed", "error": "1 errors, the first: the server went away"},
+        {"count": 7},
+    ],
+)
+def test_where_rows_may_be_missing_nobody_is_said_to_be_unused(
+    claim: dict[str, object], export: Any
+) -> None:
+    export.write("databases", [{"Name": "DB1"}, {"Name": "DB2"}])
+    export.write("statistics", [export.usage(1)]).manifest(files={"statistics": claim})
+    assert usages(export.pour())[1] == Usage()
+
+
+def test_an_error_that_a_silent_database_explains_leaves_the_others_known(export: Any) -> None:
+    export.write("databases", [{"Name": "DB1"}, {"Name": "DB2"}])
+    export.write("mailboxes", [export.mailbox(n) for n in (1, 2)] +
+                 [export.mailbox(3, Database="DB2")])  # fmt: skip
+    claim = {"error": "1 errors, the first: DB2 is not mounted"}
+    export.write("statistics", [export.usage(1)]).manifest(files={"statistics": claim})
+    states = [usage.state for usage in usages(export.pour())]
+    assert states == [UsageState.KNOWN, UsageState.NEVER_USED, UsageState.UNKNOWN]
+
+
+def test_of_the_file_that_a_stopped_script_was_writing_the_end_is_not_believed(
+    export: Any,
+) -> None:
+    export.write("statistics", [export.usage(1)]).manifest(finished=None)
+    path = export.folder / "manifest.json"
+    about = json.loads(path.read_text("utf-8"))
+    about["files"] = [line for line in about["files"] if line["name"] != "statistics"]
+    path.write_text(json.dumps(about), "utf-8")
+    poured = export.pour()
+    assert usages(poured)[1] == Usage()
+    assert "statistics may end early, after 1 objects" in poured.costs
 
 
 def test_the_size_of_an_archive_does_not_cover_its_database(export: Any) -> None:
@@ -385,6 +438,25 @@ def test_a_file_that_breaks_off_may_be_accepted_and_is_a_gap(export: Any) -> Non
     assert other == Usage(), "of the last database nobody knows who is missing"
 
 
+def test_the_number_at_which_exchange_stops_by_itself_is_told(export: Any) -> None:
+    export.write("mailboxes", [export.mailbox(n) for n in range(1, 1001)])
+    what = "mailboxes has exactly 1,000 objects, where Exchange stops without -ResultSize Unlimited"
+    assert what in export.pour().costs
+    export.manifest()
+    assert what not in export.pour().costs, "the script asks for all"
+
+
+def test_half_of_the_mailboxes_is_not_called_no_inventory(export: Any) -> None:
+    path = export.folder / "mailboxes.xml"
+    raw = path.read_bytes()
+    path.write_bytes(raw[: raw.rindex(b"UserPrincipalName")])
+    (gap,) = [g for g in export.pour(accept_partial=True).gaps if g.what.startswith("mailboxes")]
+    assert gap.what.startswith("mailboxes is cut short after 1 objects (object 2: ")
+    assert gap.cost == (
+        "the other mailboxes are not in the inventory and would be forgotten on the source"
+    )
+
+
 def test_without_mailboxes_there_is_no_inventory(export: Any) -> None:
     hint = (
         ", so there is no inventory: run the script that `mailmig collect --script` prints, and "
@@ -425,6 +497,14 @@ def test_objects_that_were_exported_as_one_list_are_rows_all_the_same(export: An
         "utf-8",
     )
     assert usages(export.pour())[0].size_bytes == 5
+
+
+def test_a_list_that_holds_itself_has_no_rows(export: Any) -> None:
+    path = export.folder / "mailboxes.xml"
+    text = path.read_text("utf-8")
+    loop = '<Obj RefId="c"><LST><Ref RefId="c" /></LST></Obj></Objs>'
+    path.write_text(text.replace("</Objs>", loop), "utf-8")
+    assert len(export.pour().parts["mailboxes"]) == 2
 
 
 def test_progress_reaches_the_end(export: Any) -> None:

@@ -67,6 +67,29 @@ def both(raw: bytes) -> tuple[Any, Any]:
     return results[0], results[1]
 
 
+def test_another_indent_of_type_names_loses_no_list() -> None:
+    raw = document([{"Name": "a", "Holds": ["h1", "h2"]}])
+    raw = raw.replace("          <T>A[]</T>\n        </TN>", "    <T>A[]</T>\n   </TN>")
+    fast, general = both(raw.encode())
+    assert fast == general
+    assert fast[0] == [{"Name": "a", "Holds": ["h1", "h2"]}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: raw + "\u2028",  # a blank for Python, but none for XML
+        lambda raw: raw.replace(">7<", ">\N{ARABIC-INDIC DIGIT SEVEN}<"),
+    ],
+)
+def test_what_only_python_takes_for_a_blank_or_a_digit_is_refused(
+    change: Callable[[str], str],
+) -> None:
+    fast, general = both(change(document([{"Count": 7}])).encode())
+    assert fast == general
+    assert general[1]
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 VALUES = st.one_of(
     TEXTS,
