@@ -255,10 +255,15 @@ def _toml(value: Any) -> str:
         case tuple() | list():
             return f"[{', '.join(map(_toml, value))}]"
         case dict():
-            inside = ", ".join(f"{k} = {_toml(v)}" for k, v in value.items())
+            inside = ", ".join(f"{_toml_key(k)} = {_toml(v)}" for k, v in value.items())
             return f"{{ {inside} }}" if inside else "{}"
         case _:
             return json.dumps(str(value), ensure_ascii=False)
+
+
+def _toml_key(key: str) -> str:
+    bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
+    return key if bare else _toml(key)
 
 
 def _type_in_words(wanted: Any) -> str:

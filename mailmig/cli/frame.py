@@ -27,6 +27,10 @@ _log = logging.getLogger(__name__)
 SECTIONS = {
     "mailmig": "mailmig.config:Settings",
     "plan": "mailmig.rules.planning.settings:PlanSettings",
+    "names": "mailmig.sources.names:NamesSettings",
+    "exchange": "mailmig.sources.exchange:ExchangeSettings",
+    "windows": "mailmig.sources.windows:WindowsSettings",
+    "addresses": "mailmig.model.addresses:AddressSettings",
 }
 
 

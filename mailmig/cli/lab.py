@@ -1,8 +1,12 @@
 """mailmig lab: the simulated organisation."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from mailmig.lab.running.whole import Lab
 
 
 @click.group(name="lab")
@@ -63,3 +67,103 @@ def export(
         f"{number_of(written.rights, 'right', 'rights')} in {len(written.counts)} files, "
         f"{written.bytes / 1024**2:.1f} MB, in {folder}"
     )
+
+
+@cmd.command()
+@click.option("--story", "story_name", default="town", show_default=True, help="Which story.")
+@click.option("--mailboxes", type=int, help="How many mailboxes (default: as the story has).")
+@click.option("--seed", type=int, default=1, show_default=True, help="Another town, same story.")
+@click.option(
+    "--speed",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Seconds of the organisation per second of ours; 0: its time stands still.",
+)
+@click.option(
+    "--port-offset",
+    type=int,
+    help="Added to every standard port (default: 10000; 0 for root).",
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("lab"),
+    show_default=True,
+    help="Where mailmig.toml, certificate and passwords are written.",
+)
+def run(
+    story_name: str,
+    mailboxes: int | None,
+    seed: int,
+    speed: float,
+    port_offset: int | None,
+    folder: Path,
+) -> None:
+    """Run the servers of the story's organisation on loopback, until Ctrl-C or SIGTERM.
+
+    FOLDER gets a ready mailmig.toml: `mailmig --config FOLDER/mailmig.toml` then talks to the
+    lab. The folder of an earlier lab is written anew; one that holds anything else is left alone.
+    """
+    import asyncio
+    import os
+
+    from mailmig.lab.running.whole import DEFAULT_OFFSET, Lab
+    from mailmig.lab.story import read
+
+    if port_offset is None:
+        root = hasattr(os, "geteuid") and os.geteuid() == 0
+        port_offset = 0 if root else DEFAULT_OFFSET
+    story = read(story_name)
+    lab = Lab(story, folder, mailboxes=mailboxes, seed=seed, speed=speed, offset=port_offset)
+    asyncio.run(_until_told(lab))
+
+
+async def _until_told(lab: "Lab") -> None:
+    """Runs it until the first Ctrl-C or SIGTERM, which may come while it starts."""
+    import asyncio
+    import signal
+
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    before = {}
+    for one in (signal.SIGINT, signal.SIGTERM):
+        before[one] = signal.signal(one, lambda *_: loop.call_soon_threadsafe(stop.set))
+    try:
+        async with lab:
+            click.echo(_how_to_reach(lab))
+            await stop.wait()
+        click.echo("ended")
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _how_to_reach(lab: "Lab") -> str:
+    from tabulate import tabulate
+
+    from mailmig.render.units import number_of
+
+    rows = [
+        [
+            machine.name,
+            machine.site,
+            what,
+            standard,
+            f"{machine.address}:{lab.layout.port(standard)}",
+        ]
+        for machine in lab.layout
+        for standard, what in machine.services.items()
+    ]
+    accounts = [
+        f"  {account.logon_name}, password {account.password.reveal()} ({use})"
+        for use, account in lab.accounts_for.items()
+    ]
+    size = number_of(lab.mailboxes, "mailbox", "mailboxes")
+    lines = [
+        tabulate(rows, headers=["name", "site", "service", "port", "listens on"]),
+        "accounts, good for nothing but this lab:",
+        *accounts,
+        f"settings: {lab.settings}",
+        f"{lab.organisation.name}, {size}, speed {lab.world.speed:g}; Ctrl-C ends it.",
+    ]
+    return "\n".join(lines)

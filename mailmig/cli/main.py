@@ -13,7 +13,7 @@ INTERRUPTED = 130
 INTERNAL = 70
 
 COMMANDS = {
-    "collect": "Print the script that exports what an inventory needs.",
+    "collect": "Export what an inventory needs: live, or by a script.",
     "config": "Make, check and show the configuration.",
     "inventory": "Import exports; list, show and compare snapshots.",
     "lab": "The simulated organisation: rehearse before the real one.",

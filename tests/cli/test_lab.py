@@ -1,6 +1,7 @@
 """mailmig lab export, as an admin calls it."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,49 @@ def test_the_help_names_what_there_is(mailmig: Mailmig) -> None:
     assert outcome.code == 0
     for word in ("--story", "--mailboxes", "--moment", "--culture", "--whole", "--seed"):
         assert word in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--story", "towns"), 'there is no story "towns" (did you mean "town"?); known:'),
+        (("--mailboxes", "0"), "0 mailboxes cannot be simulated: take a number from 1 to"),
+        (("--speed", "-1"), "a speed of -1 cannot be: take a number from 0 (time stands still) to"),
+        (("--speed", "nan"), "a speed of nan cannot be: take a number from 0"),
+        (("--speed", "1e9"), "a speed of 1e+09 cannot be: take a number from 0"),
+        (("--port-offset", "-1"), "a port offset of -1 cannot be: take a number from 0 to 59549"),
+        (("--port-offset", "59550"), "a port offset of 59550 cannot be: take a number from 0"),
+        (("--folder", "file"), "file cannot be written: Not a directory; no lab was started"),
+        (("--folder", "mine"), "mine holds other files: name a folder that is new, empty or of an"),
+        (("--folder", "real"), "real holds other files: name a folder that is new, empty or of an"),
+    ],
+)
+def test_a_lab_that_cannot_run_is_refused_in_one_sentence(
+    words: tuple[str, ...], sentence: str, mailmig: Mailmig, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    for name, file in (("mine", "thesis.txt"), ("real", "mailmig.toml")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("# mine\n")
+    outcome = mailmig("lab", "run", *words)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"mailmig: {sentence}") and outcome.err.count("\n") == 1
+    assert not (tmp_path / "lab").exists()
+    assert (tmp_path / "real" / "mailmig.toml").read_text() == "# mine\n"
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_port_in_use_is_named(kind: socket.SocketKind, mailmig: Mailmig, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.12.10", 0))
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+        port = taken.getsockname()[1]
+        outcome = mailmig("lab", "run", "--port-offset", port - 53)
+    assert outcome.code == 2
+    assert outcome.err == (
+        f"mailmig: 127.0.12.10 port {port} is in use: end what uses it (another lab?), "
+        "or take another --port-offset\n"
+    )
+    assert not (tmp_path / "lab").exists()

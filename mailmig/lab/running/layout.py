@@ -1,0 +1,144 @@
+"""Which machine has which address, and on which port each of its services listens.
+
+Every machine has an address of its own, 127.0.x.y, where x stands for its site. A service listens
+on its standard port plus an offset that is the same for all, so that nobody has to be root.
+"""
+
+import errno
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from mailmig.lab.organisation import Organisation
+from mailmig.model.errors import MailmigError
+
+DNS, HTTP, LDAP, HTTPS, LDAPS, WINRM, WINRM_TLS = 53, 80, 389, 443, 636, 5985, 5986
+LARGEST_OFFSET: Final = 65535 - WINRM_TLS
+_EXCHANGE: Final = {
+    HTTPS: "remote PowerShell", HTTP: "remote PowerShell", WINRM_TLS: "WinRM", WINRM: "WinRM",
+}  # fmt: skip
+_CONTROLLER: Final = {
+    DNS: "DNS", LDAPS: "LDAP with TLS", LDAP: "LDAP", WINRM_TLS: "WinRM", WINRM: "WinRM",
+}  # fmt: skip
+_WINDOWS: Final = {WINRM_TLS: "WinRM", WINRM: "WinRM"}
+_OUTSIDE: Final = "127.0.9.53"
+
+
+class BadOffset(MailmigError):
+    """No service could listen there: take another offset."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(
+            f"a port offset of {offset} cannot be: take a number from 0 to {LARGEST_OFFSET}"
+        )
+        self.offset = offset
+
+
+class CannotListen(MailmigError):
+    """An address or a port cannot be had: do what the message says."""
+
+    def __init__(self, address: str, port: int, error: OSError) -> None:
+        what = {
+            errno.EADDRINUSE: "is in use: end what uses it (another lab?), "
+            "or take another --port-offset",
+            errno.EACCES: "is for root only: take the default --port-offset",
+            errno.EADDRNOTAVAIL: "cannot be had: this machine has no such loopback address",
+        }.get(error.errno or 0, f"cannot be had: {error.strerror or error}")
+        super().__init__(f"{address} port {port} {what}")
+        self.address = address
+        self.port = port
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One machine: `services` maps standard ports to what listens there."""
+
+    name: str
+    site: str
+    address: str
+    services: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All machines. Resolvers have no name: clients know them by their address."""
+
+    exchange: tuple[Machine, ...]
+    controllers: tuple[Machine, ...]
+    witness: Machine
+    resolvers: tuple[Machine, ...]
+    outside: Machine
+    offset: int
+
+    @classmethod
+    def of(cls, organisation: Organisation, offset: int) -> "Layout":
+        """Raises `BadOffset`."""
+        if not 0 <= offset <= LARGEST_OFFSET:
+            raise BadOffset(offset)
+        sites = list(dict.fromkeys(server.site for server in organisation.servers))
+        networks = {site: f"127.0.{number}" for number, site in enumerate(sites, 11)}
+        beyond = networks.get(organisation.witness_site, f"127.0.{11 + len(sites)}")
+
+        def machine(name: str, site: str, host: int, services: Mapping[int, str]) -> Machine:
+            return Machine(name, site, f"{networks[site]}.{host}", MappingProxyType(services))
+
+        return cls(
+            exchange=tuple(
+                machine(server.fqdn, server.site, host, _EXCHANGE)
+                for host, server in enumerate(organisation.servers, 21)
+            ),
+            controllers=tuple(
+                machine(f"ls-dc{number}.{organisation.domain}", site, 10, _CONTROLLER)
+                for number, site in enumerate(sites, 1)
+            ),
+            witness=Machine(
+                organisation.dag.witness, organisation.witness_site, f"{beyond}.40",
+                MappingProxyType(_WINDOWS),
+            ),
+            resolvers=tuple(
+                machine(f"{networks[site]}.53", site, 53, {DNS: "DNS, caching"}) for site in sites
+            ),
+            outside=Machine(
+                f"ns1.{organisation.mail_domains[0]}", "outside", _OUTSIDE,
+                MappingProxyType({DNS: "DNS, as seen from outside"}),
+            ),
+            offset=offset,
+        )  # fmt: skip
+
+    def __iter__(self) -> Iterator[Machine]:
+        return iter(
+            (*self.exchange, *self.controllers, self.witness, *self.resolvers, self.outside)
+        )
+
+    def port(self, standard: int) -> int:
+        """Where a service with this standard port listens."""
+        return standard + self.offset
+
+    def addresses(self) -> dict[tuple[str, int], tuple[str, int]]:
+        """(name, standard port) -> (address, port) of everything."""
+        return {
+            (machine.name, standard): (machine.address, self.port(standard))
+            for machine in self
+            for standard in machine.services
+        }
+
+    def probe(self) -> None:
+        """See whether every address and port can be had. Raises `CannotListen`."""
+        for machine in self:
+            for standard in machine.services:
+                kinds = [socket.SOCK_STREAM, *([socket.SOCK_DGRAM] if standard == DNS else [])]
+                for kind in kinds:
+                    _probe(machine.address, self.port(standard), kind)
+
+
+def _probe(address: str, port: int, kind: socket.SocketKind) -> None:
+    try:
+        if kind is socket.SOCK_STREAM:
+            socket.create_server((address, port)).close()
+            return
+        with socket.socket(socket.AF_INET, kind) as probed:
+            probed.bind((address, port))
+    except OSError as error:
+        raise CannotListen(address, port, error) from error

@@ -1,0 +1,119 @@
+"""The names of a running lab: the domain's zone, the mail domains inside and outside, a key.
+
+Inside, names lead to the loopback addresses of the machines. Outside, the namespace has an
+address of the block that is reserved for documentation: nobody can connect to it.
+"""
+
+import string
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from mailmig.lab.names import Grant, NameServer, Resolver, View, Zone
+from mailmig.lab.organisation import Organisation
+from mailmig.lab.running.layout import DNS, HTTPS, LDAP, Layout, Machine
+from mailmig.model.names import UpdateKey
+from mailmig.model.secret import Secret
+
+# How long a change takes from one controller to the others; as in the directory.
+DELAY: Final = timedelta(minutes=15)
+# Base64 of "lab-only-names-key-no-secret!!!!".
+KEY: Final = UpdateKey("mailmig-lab", Secret("bGFiLW9ubHktbmFtZXMta2V5LW5vLXNlY3JldCEhISE="))
+_PUBLISHED: Final = "192.0.2.25"
+_CLIENT_TTL: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class NameServers:
+    """The authoritative servers, inside and outside, and the resolver of each site."""
+
+    inside: tuple[NameServer, ...]
+    outside: NameServer
+    resolvers: tuple[Resolver, ...]
+
+    def __iter__(self) -> Iterator[NameServer | Resolver]:
+        return iter((*self.inside, self.outside, *self.resolvers))
+
+
+def name_servers(
+    organisation: Organisation, layout: Layout, now: Callable[[], datetime]
+) -> NameServers:
+    """All name servers of the layout, not started yet."""
+    both = [machine.name for machine in layout.controllers]
+    source = next(
+        m for m in layout.exchange if m.name == organisation.server(organisation.source).fqdn
+    )
+    zones = [Zone.from_text(organisation.domain, domain_text(layout), both, now, delay=DELAY)]
+    clients = client_names(organisation)
+    external = []
+    for domain in organisation.mail_domains:
+        inside = mail_text(domain, clients, organisation.namespace, source.address, both)
+        zones.append(Zone.from_text(domain, inside, both, now, delay=DELAY))
+        name = layout.outside.name
+        outside = mail_text(domain, clients, organisation.namespace, _PUBLISHED, [name])
+        if name.endswith(f".{domain}"):
+            outside += f"{name}. A {layout.outside.address}\n"
+        external.append(Zone.from_text(domain, outside, [name], now, primary=name))
+    view, grants = View("internal", zones), [Grant(KEY, frozenset(clients))]
+    port = layout.port(DNS)
+    servers = tuple(
+        NameServer(machine.name, view, host=machine.address, port=port, grants=grants)
+        for machine in layout.controllers
+    )
+    away = layout.outside
+    outer = NameServer(away.name, View("external", external), host=away.address, port=port)
+    resolvers = tuple(
+        Resolver(
+            machine.site, _nearest(machine, layout, servers), now, host=machine.address, port=port
+        )
+        for machine in layout.resolvers
+    )
+    return NameServers(servers, outer, resolvers)
+
+
+def client_names(organisation: Organisation) -> tuple[str, ...]:
+    """The names that clients use: the namespace, and autodiscover of each mail domain."""
+    found = [f"autodiscover.{domain}" for domain in organisation.mail_domains]
+    return (organisation.namespace, *found)
+
+
+def domain_text(layout: Layout) -> str:
+    """The zone of the Active Directory domain: machines, and who its controllers are."""
+    machines = (*layout.controllers, *layout.exchange, layout.witness)
+    lines = [f"{machine.name}. A {machine.address}" for machine in machines]
+    for controller in layout.controllers:
+        site = f"_ldap._tcp.{_label(controller.site)}"
+        lines += [
+            f"@ NS {controller.name}.",
+            f"_ldap._tcp SRV 0 100 {LDAP} {controller.name}.",
+            f"_ldap._tcp.dc._msdcs SRV 0 100 {LDAP} {controller.name}.",
+            f"{site}._sites.dc._msdcs SRV 0 100 {LDAP} {controller.name}.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def mail_text(
+    domain: str, clients: tuple[str, ...], namespace: str, address: str, servers: list[str]
+) -> str:
+    """The zone of a mail domain; only what lies in it."""
+    lines = [f"@ NS {name}." for name in servers]
+    lines += [f"@ MX 10 {namespace}.", f"_autodiscover._tcp SRV 0 0 {HTTPS} {namespace}."]
+    lines += [
+        f"{name}. {_CLIENT_TTL} A {address}" for name in clients if name.endswith(f".{domain}")
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _nearest(
+    resolver: Machine, layout: Layout, servers: tuple[NameServer, ...]
+) -> list[NameServer]:
+    """The controllers, that of the resolver's own site first."""
+    pairs = zip(layout.controllers, servers, strict=True)
+    return [server for _, server in sorted(pairs, key=lambda pair: pair[0].site != resolver.site)]
+
+
+def _label(text: str) -> str:
+    r"""A label as it stands in a zone file: a site may be called "B\195\188ro"."""
+    plain = (string.ascii_letters + string.digits + "-").encode()
+    return "".join(chr(byte) if byte in plain else f"\\{byte:03}" for byte in text.encode())
