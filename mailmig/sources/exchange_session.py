@@ -17,7 +17,7 @@ them so on every server, and pypsrp cannot write a moment at all.
 import contextlib
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -209,6 +209,7 @@ class Session:
         self._routes.mount_into(session)
         self._gate.watch(session)
         wsman.transport.session = session
+        wsman.transport.send = _once(wsman.transport.send)  # type: ignore[method-assign]
         return wsman
 
     def _wire(self, value: Parameter) -> Any:
@@ -281,6 +282,20 @@ class Session:
     def _refused(self, reason: str) -> LoginRefused:
         settings = self._settings
         return LoginRefused(self.server, settings.account, settings.scheme.value, reason)
+
+
+def _once(send: Callable[..., bytes]) -> Callable[..., bytes]:
+    """A send that does not ask again when no answer came in time.
+
+    pypsrp 0.9 repeats a Receive up to five times, with sleeps of 2, 6, 14, 30 and 62 s between: a
+    server that stops answering in the middle would be noticed after two minutes, whatever the
+    time limits say.
+    """
+
+    def sent(message: bytes, **options: Any) -> bytes:
+        return send(message, **{**options, "retries_on_read_timeout": 0})
+
+    return sent
 
 
 def _has_ended(shell: PowerShell) -> bool:

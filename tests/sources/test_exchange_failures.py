@@ -293,6 +293,19 @@ async def test_a_hanging_server_is_unreachable_and_healthy_again_later(server: L
     await until(lambda: server.town.running == 0)
 
 
+async def test_a_server_that_hangs_in_the_middle_is_given_up_in_time(server: Lab) -> None:
+    """pypsrp would ask five times more, with longer and longer sleeps between: two minutes."""
+    async with client(server, answer_timeout_s=1.0) as exchange:
+        start = time.monotonic()
+        with pytest.raises(Unreachable):
+            async with aclosing(exchange.ask(get("forever"))) as objects:
+                async for _ in objects:
+                    server.service.switches.hang = True
+        assert time.monotonic() - start < 8
+        server.service.switches.hang = False
+    await until(lambda: server.town.running == 0)
+
+
 async def test_a_slow_server_is_waited_for(server: Lab) -> None:
     server.service.switches.delay_s = 0.7
     async with client(server, answer_timeout_s=2.0) as exchange:
