@@ -26,7 +26,6 @@ CONTROLS: Final = (
 )  # fmt: skip
 START_TLS: Final = "1.3.6.1.4.1.1466.20037"
 WHO_AM_I: Final = "1.3.6.1.4.1.4203.1.11.3"
-NOTICE_OF_DISCONNECTION: Final = "1.3.6.1.4.1.1466.20036"
 
 _SEQUENCE, _SET, _INTEGER, _OCTETS, _ENUMERATED = 0x30, 0x31, 0x02, 0x04, 0x0A
 _BIND_RESPONSE, _ENTRY, _REFERENCE = 0x61, 0x64, 0x73
@@ -124,13 +123,6 @@ def challenge(message_id: int, token: bytes) -> bytes:
     """NTLM's second message in a Sicily bind: raw bytes where a name would stand."""
     body = _wrap(_ENUMERATED, b"\0") + _wrap(_OCTETS, token) + _wrap(_OCTETS, b"")
     return _message(message_id, _wrap(_BIND_RESPONSE, body))
-
-
-def disconnection(code: int, text: str) -> bytes:
-    """The server's notice that it ends the connection (RFC 4511 4.4.1)."""
-    body = _wrap(_ENUMERATED, bytes((code,))) + _wrap(_OCTETS, b"") + _wrap(_OCTETS, text.encode())
-    body += _wrap(0x8A, NOTICE_OF_DISCONNECTION.encode())
-    return _message(0, _wrap(0x78, body))
 
 
 def _message(message_id: int, operation: bytes) -> bytes:
