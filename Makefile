@@ -19,7 +19,7 @@ ifneq ($(DATA),)
 export MAILMIG_TEST_DATA ?= $(DATA)
 endif
 
-.PHONY: demo test check bench package clean
+.PHONY: demo demo-steps test check bench package clean
 .DEFAULT_GOAL := check
 
 $(BIN)/python:
@@ -33,7 +33,7 @@ $(BIN)/python:
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/demo.stamp: pyproject.toml | $(BIN)/python
-	@$(BIN)/python -m pip install --quiet --editable '.[report]'
+	@$(BIN)/python -m pip install --quiet --editable '.[lab,plan,report]'
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
@@ -43,11 +43,25 @@ $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
 # One step of the demo: shows the command as an admin would type it, then runs it.
 step = @echo; echo "\$$ $(1)"; PATH="$(abspath $(BIN)):$$PATH" MAILMIG_STATE=$(DEMO)/state $(1)
 
+# The lab runs beside the steps. It ends when they do, when one fails, at Ctrl-C, and by itself
+# after five minutes.
+LAB = mailmig lab run --speed 0 --port-offset 14000 --folder $(DEMO)/lab
+
 demo: $(VENV)/demo.stamp
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
-	$(call step,mailmig lab export $(DEMO)/before --story town)
-	$(call step,mailmig inventory import $(DEMO)/before)
+	@echo; echo "\$$ $(LAB) &"; \
+	  trap 'kill $$steps $$lab 2>/dev/null; wait $$steps $$lab 2>/dev/null' EXIT; \
+	  trap 'exit 130' INT; trap 'exit 143' TERM HUP; \
+	  PATH="$(abspath $(BIN)):$$PATH" timeout 300 $(LAB) > $(DEMO)/lab.log 2>&1 & lab=$$!; \
+	  until grep -q 'Ctrl-C ends it' $(DEMO)/lab.log; do \
+	    kill -0 $$lab 2>/dev/null || { cat $(DEMO)/lab.log; exit 1; }; sleep 0.2; done; \
+	  tail -n 1 $(DEMO)/lab.log; \
+	  $(MAKE) --no-print-directory demo-steps & steps=$$!; wait $$steps
+
+demo-steps:
+	$(call step,mailmig --config $(DEMO)/lab/mailmig.toml inventory take)
 	$(call step,mailmig inventory show)
+	$(call step,mailmig lab export $(DEMO)/before --story town)
 	$(call step,mailmig plan make --calendar $(DEMO)/before/calendar --out $(DEMO)/plan.json)
 	$(call step,mailmig lab export $(DEMO)/after --story town --moment after)
 	$(call step,mailmig inventory import $(DEMO)/after)
@@ -62,7 +76,7 @@ check: $(VENV)/dev.stamp
 	@$(BIN)/lint-imports --no-logo 2>&1 | grep -v '^$$' | tail -n 25; exit $${PIPESTATUS[0]}
 
 test: check
-	@bash tests/lab/install-strangers.sh
+	@bash tests/lab/install-strangers.sh $(BIN)/python
 	@$(BIN)/python -m pytest -q --ignore=tests/package
 	@$(MAKE) --no-print-directory package
 

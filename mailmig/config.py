@@ -204,16 +204,29 @@ def load(file: Path | None, sections: typing.Iterable[str]) -> Config:
     return Config(file, tables)
 
 
-def sample(sections: Mapping[str, type[Any]]) -> str:
-    """The sample file: every key with its description, commented out, at its default."""
-    parts = ["# Settings of mailmig. A key that is commented out has the value that is shown.\n"]
+def sample(
+    sections: Mapping[str, type[Any]],
+    tables: Mapping[str, Mapping[str, Any]] | None = None,
+    about: typing.Iterable[str] = (),
+) -> str:
+    """A file with every key and its description, commented out at its default.
+
+    Keys of `tables` get their values instead (as TOML has them); `about` are lines for the head.
+    """
+    head = ["Settings of mailmig. A key that is commented out has the value that is shown.", *about]
+    parts = ["".join(f"# {line}".rstrip() + "\n" for line in head)]
     for name, cls in sections.items():
-        about = (cls.__doc__ or "").split("\n")[0].split(": ", 1)[-1]
-        lines = [f"# {about[:1].upper()}{about[1:]}", f"[{name}]"]
+        known = (tables or {}).get(name, {})
+        title = (cls.__doc__ or "").split("\n")[0].split(": ", 1)[-1]
+        lines = [f"# {title[:1].upper()}{title[1:]}", f"[{name}]"]
         for item in _fields(cls):
             lines += [f"# {line}" for line in _wrap(item.metadata.get("help", ""))]
             shown = item.metadata.get("example", _default(item))
-            lines.append(f"#{item.name} = {_toml(shown)}")
+            given = item.name in known
+            lines.append(
+                f"{item.name} = {_toml(known[item.name])}" if given
+                else f"#{item.name} = {_toml(shown)}"
+            )  # fmt: skip
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 

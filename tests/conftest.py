@@ -1,5 +1,6 @@
 """What all tests share: the data folder, a state folder of their own, and the command line."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +15,24 @@ settings.register_profile("mailmig", deadline=None)
 settings.load_profile("mailmig")
 
 LEFT_OUT = pytest.StashKey[set[str]]()
+ODD_VALUES = pytest.StashKey["OddValues"]()
+
+
+class OddValues(logging.Handler):
+    """Hears what the lab was given that the cmdlet reference does not list, in any test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: dict[str, int] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        self.told[text] = self.told.get(text, 0) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    heard = config.stash[ODD_VALUES] = OddValues()
+    logging.getLogger("mailmig.lab.odd_values").addHandler(heard)
 
 
 def data() -> Path | None:
@@ -38,6 +57,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             f"left out: {len(left_out)} tests that read the data folder; "
             "name it with MAILMIG_TEST_DATA to run them"
         )
+    odd = terminalreporter.config.stash[ODD_VALUES].told
+    if odd:
+        terminalreporter.section("values that the cmdlet reference does not list")
+        for text, times in sorted(odd.items()):
+            terminalreporter.write_line(f"{text}  ({times}x)")
 
 
 @pytest.fixture(autouse=True)

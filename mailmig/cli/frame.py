@@ -17,6 +17,7 @@ from mailmig.model.errors import MailmigError
 
 if TYPE_CHECKING:
     from mailmig.config import Config, Settings
+    from mailmig.sources.remote_logon import LogonGate
     from mailmig.store.engine import Store
     from mailmig.store.plans import Plans
     from mailmig.store.snapshots import Snapshots
@@ -28,6 +29,7 @@ SECTIONS = {
     "mailmig": "mailmig.config:Settings",
     "plan": "mailmig.rules.planning.settings:PlanSettings",
     "names": "mailmig.sources.names:NamesSettings",
+    "directory": "mailmig.sources.directory_settings:DirectorySettings",
     "exchange": "mailmig.sources.exchange:ExchangeSettings",
     "windows": "mailmig.sources.windows:WindowsSettings",
     "addresses": "mailmig.model.addresses:AddressSettings",
@@ -57,6 +59,7 @@ class Session:
     config_file: Path | None = None
     state_option: Path | None = None
     verbose: bool = False
+    retry_login: bool = False
 
     @cached_property
     def config(self) -> "Config":
@@ -92,6 +95,14 @@ class Session:
         from mailmig.store.engine import Store
 
         return Store.open(self.state_folder)
+
+    @cached_property
+    def gate(self) -> "LogonGate":
+        """What everything that logs on has to pass; refused passwords lie in the state folder."""
+        from mailmig.sources.remote_logon import LogonGate
+        from mailmig.store.logons import Logons
+
+        return LogonGate(Logons(self.state_folder, retry=self.retry_login))
 
     def store(self) -> "Store":
         return self._store

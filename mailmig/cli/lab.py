@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailmig.lab.faults.switchboard import Active
     from mailmig.lab.running.whole import Lab
 
 
@@ -119,6 +122,66 @@ def run(
     asyncio.run(_until_told(lab))
 
 
+_FOLDER = click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("lab"),
+    show_default=True,
+    help="The folder of the lab that runs.",
+)
+
+
+@cmd.group()
+def fault() -> None:
+    """Let things go wrong in a lab that runs, and put them right again."""
+
+
+@fault.command(name="list")
+@_FOLDER
+def list_faults(folder: Path) -> None:
+    """List all faults by family, what each is switched for, and which are on now."""
+    from tabulate import tabulate
+
+    from mailmig.lab.faults.switchboard import kinds
+    from mailmig.lab.running.control import NoLab, talk
+
+    found = sorted(kinds().values(), key=lambda kind: (kind.family, kind.id))
+    rows = [[kind.family, kind.id, kind.wants or "-", kind.description] for kind in found]
+    headers = ["family", "fault", "target", "what happens"]
+    click.echo(tabulate(rows, headers=headers, maxcolwidths=[None, None, 28, 60]))
+    try:
+        click.echo(_what_is_on(talk(folder, "list")))
+    except NoLab as none:
+        click.echo(f"nothing is on: {none}")
+
+
+@fault.command()
+@click.argument("name", metavar="FAULT")
+@click.argument("target", default="")
+@_FOLDER
+def on(name: str, target: str, folder: Path) -> None:
+    """Switch FAULT on, for TARGET where it has one (`mailmig lab fault list` says what it is)."""
+    from mailmig.lab.running.control import talk
+
+    click.echo(_what_is_on(talk(folder, "on", name, target)))
+
+
+@fault.command()
+@click.argument("name", metavar="[FAULT]", default="")
+@click.argument("target", default="")
+@_FOLDER
+def off(name: str, target: str, folder: Path) -> None:
+    """Switch FAULT off, for TARGET where it has one; without FAULT all that are on."""
+    from mailmig.lab.running.control import talk
+
+    click.echo(_what_is_on(talk(folder, "off", name, target)))
+
+
+def _what_is_on(active: "Sequence[Active]") -> str:
+    named = [f"{one.id} {one.target}".rstrip() for one in active]
+    return "\n".join(["on now:", *(f"  {one}" for one in named)]) if named else "nothing is on"
+
+
 async def _until_told(lab: "Lab") -> None:
     """Runs it until the first Ctrl-C or SIGTERM, which may come while it starts."""
     import asyncio
@@ -158,12 +221,16 @@ def _how_to_reach(lab: "Lab") -> str:
         f"  {account.logon_name}, password {account.password.reveal()} ({use})"
         for use, account in lab.accounts_for.items()
     ]
+    accounts += [
+        f"  {one.logon_name}, password {one.password} ({one.what})" for one in lab.web.examples()
+    ]
     size = number_of(lab.mailboxes, "mailbox", "mailboxes")
     lines = [
         tabulate(rows, headers=["name", "site", "service", "port", "listens on"]),
         "accounts, good for nothing but this lab:",
         *accounts,
         f"settings: {lab.settings}",
+        *(f"try: {line}" for line in (lab.curl(), lab.swaks()) if line),
         f"{lab.organisation.name}, {size}, speed {lab.world.speed:g}; Ctrl-C ends it.",
     ]
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,9 +16,10 @@ INTERNAL = 70
 COMMANDS = {
     "collect": "Export what an inventory needs: live, or by a script.",
     "config": "Make, check and show the configuration.",
+    "doctor": "Try every channel; say what the account can and cannot do.",
     "inventory": "Import exports; list, show and compare snapshots.",
     "lab": "The simulated organisation: rehearse before the real one.",
-    "plan": "Make, show and explain a wave plan.",
+    "plan": "Make, show, compare, approve and re-plan waves.",
     "report": "Reports for management: quota gains.",
 }
 
@@ -45,6 +47,15 @@ class Commands(click.Group):
         return name, command, rest
 
 
+class _Place(click.Path):
+    """A path that is there: an empty one would mean the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty: write a path, or leave the option away", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mailmig")
 @click.option(
@@ -52,7 +63,7 @@ class Commands(click.Group):
     "config_file",
     metavar="FILE",
     envvar="MAILMIG_CONFIG",
-    type=click.Path(path_type=Path),
+    type=_Place(path_type=Path),
     help="Configuration to use (default: mailmig.toml in this folder; $MAILMIG_CONFIG).",
 )
 @click.option(
@@ -60,18 +71,25 @@ class Commands(click.Group):
     "state_option",
     metavar="FOLDER",
     envvar="MAILMIG_STATE",
-    type=click.Path(path_type=Path),
+    type=_Place(path_type=Path),
     help="Folder for snapshots, plans and the journal ($MAILMIG_STATE).",
+)
+@click.option(
+    "--retry-login", is_flag=True, help="Show a password once more that was refused before."
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens; show tracebacks.")
 @click.pass_context
 def root(
-    ctx: click.Context, config_file: Path | None, state_option: Path | None, verbose: bool
+    ctx: click.Context,
+    config_file: Path | None,
+    state_option: Path | None,
+    retry_login: bool,
+    verbose: bool,
 ) -> None:
     """Plan and track mailbox moves from old Exchange servers into a DAG."""
     from mailmig.cli.frame import Session
 
-    ctx.obj = Session(config_file, state_option, verbose)
+    ctx.obj = Session(config_file, state_option, verbose, retry_login)
 
 
 def main() -> None:

@@ -34,12 +34,16 @@ class BadAccount(MailmigError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One user. `domain` is the DNS or the NetBIOS name; their first labels are taken as equal."""
+    """One user. `domain` is the DNS or the NetBIOS name; their first labels are taken as equal.
+
+    `dns` is the DNS name where its first label is another one than the NetBIOS name.
+    """
 
     name: str
     domain: str
     password: Secret
     roles: frozenset[str] = frozenset()
+    dns: str = ""
 
     def __post_init__(self) -> None:
         parts = {"name": self.name, "domain": self.domain, "password": self.password.reveal()}
@@ -82,7 +86,9 @@ class Accounts:
         """The account that is meant by `anna`, `TOWN\\anna` or `anna@town.example`."""
         domain, user = _split(name)
         account = self._accounts.get(user.lower())
-        if account is None or not _same_domain(domain, account.domain):
+        if account is None or not (
+            _same_domain(domain, account.domain) or domain.lower() == account.dns.lower()
+        ):
             return None
         return account
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from mailmig.lab.organisation import Department, Mailbox, Organisation, guid
+from mailmig.lab.organisation import Organisation, guid
 from mailmig.lab.peculiarities import NO_LIMITS, TWO_GB
 from mailmig.lab.people import Directory
+from mailmig.lab.population import Department, Mailbox
 from mailmig.lab.story import Story
 from mailmig.lab.usage import ITEM_BYTES, last_logon, stream
 from mailmig.model.directory import NEVER_MOVED, Kind

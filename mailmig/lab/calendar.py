@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mailmig.lab.organisation import Mailbox, Organisation
+from mailmig.lab.organisation import Organisation
+from mailmig.lab.population import Mailbox
 from mailmig.lab.story import Story
 from mailmig.model.directory import NEVER_MOVED, Kind
 from mailmig.model.quota import GIB

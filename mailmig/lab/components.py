@@ -75,6 +75,10 @@ class Components:
         """The state that holds."""
         if component not in _ALWAYS_THERE and self.is_offline:
             return "Inactive"
+        return self.wanted(component)
+
+    def wanted(self, component: str) -> str:
+        """The state that its own requesters want, whether the server is offline or not."""
         newest: dict[str, Wish] = {}
         for wishes in (self.local, self.remote):
             for wish in wishes.get(component, {}).values():

@@ -26,7 +26,7 @@ from mailmig.lab.rows import TYPES, Bulk, RowFile, columns
 from mailmig.lab.shapes import Session, whole_object
 from mailmig.lab.stores import Stores
 from mailmig.lab.story import Story
-from mailmig.lab.values import select
+from mailmig.lab.values import fresh, select
 from mailmig.model.errors import MailmigError
 from mailmig.wire import clixml
 from mailmig.wire.collection import EXPORTS, MANIFEST, MANIFEST_SCHEMA, Export
@@ -235,11 +235,11 @@ def call(export: Export) -> str:
 def _write_objects(stream: BinaryIO, objects: Iterator[clixml.Obj]) -> int:
     count = 0
 
-    def counted() -> Iterator[clixml.Obj]:
+    def counted() -> Iterator[clixml.Value]:
         nonlocal count
         for one in objects:
             count += 1
-            yield one
+            yield fresh(one)
 
     clixml.write(stream, counted())
     return count

@@ -12,17 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from mailmig.lab.organisation import (
-    Copy,
-    Dag,
-    Database,
-    Department,
-    Mailbox,
-    Organisation,
-    guid,
-)
+from mailmig.lab.cluster import Dag
+from mailmig.lab.databases import Copy, Database
+from mailmig.lab.organisation import Organisation, guid
 from mailmig.lab.peculiarities import NO_LIMITS, TWO_GB, leave_behind, open_archives, special_people
 from mailmig.lab.people import Directory, Person
+from mailmig.lab.population import Department, Mailbox
 from mailmig.lab.sharing import share_mailboxes
 from mailmig.lab.story import DepartmentPlan, Story
 from mailmig.lab.usage import Usage, stream
@@ -188,6 +183,7 @@ class _Founder:
             )
             for name, site in zip(target["servers"], target["sites"], strict=True)
         ]  # fmt: skip
+        folder = rf"C:\DAGFileShareWitnesses\{target['dag'].lower()}.{domain}"
         name = source["server"]
         old = Server(
             name,
@@ -202,7 +198,7 @@ class _Founder:
             seed=self.seed, now=self.story.moments["before"], servers=(old, *servers),
             dag=Dag(
                 target["dag"], guid(self.seed, "dag", target["dag"]), tuple(target["servers"]),
-                target["witness"], rf"C:\DAGFileShareWitnesses\{target['dag'].lower()}.{domain}",
+                target["witness"], folder, target["alternate_witness"], folder,
             ),
             witness_site=target["witness_site"], answering=name, source=name,
             departments=tuple(department for _, department in self.plans),

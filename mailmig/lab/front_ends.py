@@ -8,36 +8,17 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
+from mailmig.lab import connectors
+from mailmig.lab import setting_values as shown
 from mailmig.lab import values as v
 from mailmig.lab.objects import Configuration, Live
 from mailmig.lab.organisation import guid
 from mailmig.lab.places import ADMIN_GROUP, ROUTING_GROUP
 from mailmig.model.organisation import Server
 from mailmig.model.quota import MIB
-from mailmig.wire.clixml import Int64, Obj, Uri, Value
+from mailmig.wire.clixml import Obj, Uri
 
-# Numbers as real exports have them (health.md 6); that of Negotiate is not established.
-_AUTHENTICATION: Final = {
-    "Basic": 0, "Ntlm": 2, "Fba": 3, "WindowsIntegrated": 4, "WSSecurity": 7, "Negotiate": 8,
-    "OAuth": 10,
-}  # fmt: skip
 _SITE_SUFFIX: Final = " (Default Web Site)"
-_ANY: Final = "0.0.0.0"  # noqa: S104  a value in an export, nothing listens
-_HUB: Final = ("HubTransport", 32)
-_FRONT: Final = ("FrontendTransport", 16384)
-_ALL_MECHANISMS: Final = ("Tls, Integrated, BasicAuth, BasicAuthRequireTLS, ExchangeServer", 31)
-_SERVERS_ONLY: Final = ("ExchangeUsers, ExchangeServers, ExchangeLegacyServers", 14)
-# Title, port, role, mechanisms, permission groups: Setup's five, and one that admins made.
-_CONNECTORS: Final = (
-    ("Default", 2525, _HUB, _ALL_MECHANISMS, _SERVERS_ONLY),
-    ("Client Proxy", 465, _HUB, _ALL_MECHANISMS, ("ExchangeUsers, ExchangeServers", 6)),
-    ("Default Frontend", 25, _FRONT, _ALL_MECHANISMS,
-     ("AnonymousUsers, ExchangeServers, ExchangeLegacyServers", 13)),
-    ("Outbound Proxy Frontend", 717, _FRONT, _ALL_MECHANISMS, _SERVERS_ONLY),
-    ("Client Frontend", 587, _FRONT, _ALL_MECHANISMS, ("ExchangeUsers", 2)),
-    ("Relay Fachverfahren", 25, _FRONT, ("Tls", 1), ("AnonymousUsers", 1)),
-)  # fmt: skip
-
 _OAUTH: Final = ("Ntlm", "WindowsIntegrated", "WSSecurity", "OAuth")
 # Per file: name in IIS, path of the URL, schema class, methods inside and outside.
 _DIRECTORIES: Final[dict[str, tuple[str, str, str, tuple[str, ...], tuple[str, ...]]]] = {
@@ -61,7 +42,7 @@ class FrontEnds(Configuration):
 
     def files(self) -> dict[str, Callable[[], Iterator[tuple[str, Live]]]]:
         """Per file: ToString and given properties of each object, in order."""
-        return {
+        found: dict[str, Callable[[], Iterator[tuple[str, Live]]]] = {
             "accepted_domains": self._accepted_domains,
             "client_access": self._client_access,
             "outlook_anywhere": self._outlook_anywhere,
@@ -69,6 +50,13 @@ class FrontEnds(Configuration):
             "receive_connectors": self._receive_connectors,
             **{name: partial(self._virtual_directories, name) for name in _DIRECTORIES},
         }
+        return {name: partial(self._as_set, objects) for name, objects in found.items()}
+
+    def _as_set(
+        self, objects: Callable[[], Iterator[tuple[str, Live]]]
+    ) -> Iterator[tuple[str, Live]]:
+        """The objects with what admins changed of them."""
+        return self.organisation.settings.applied(objects(), shown.makers(self))
 
     def _accepted_domains(self) -> Iterator[tuple[str, Live]]:
         for place, domain in enumerate(self.organisation.mail_domains):
@@ -96,6 +84,7 @@ class FrontEnds(Configuration):
         for server in self.organisation.servers:
             names = self.server_names(server.name)
             scope = v.strings([server.site])
+            url = self.organisation.autodiscover_url(server)
             yield (
                 server.name,
                 {
@@ -103,18 +92,10 @@ class FrontEnds(Configuration):
                                    "msExchExchangeServer"),
                     "Fqdn": server.fqdn,
                     "AutoDiscoverServiceCN": server.name,
-                    "AutoDiscoverServiceInternalUri": Uri(
-                        f"https://{self._autodiscover_host(server)}/Autodiscover/Autodiscover.xml"
-                    ),
+                    "AutoDiscoverServiceInternalUri": Uri(url) if url else None,
                     "AutoDiscoverSiteScope": scope,
                 },
             )  # fmt: skip
-
-    def _autodiscover_host(self, server: Server) -> str:
-        """The old server answers under the service name; a new one still under its own."""
-        if server.name == self.organisation.source or self.cut_over:
-            return f"autodiscover.{self.organisation.mail_domains[0]}"
-        return server.fqdn
 
     def _virtual_directories(self, name: str) -> Iterator[tuple[str, Live]]:
         label, path, schema, inside, outside = _DIRECTORIES[name]
@@ -122,7 +103,7 @@ class FrontEnds(Configuration):
             title = f"{label}{_SITE_SUFFIX}"
             names = self.server_names(server.name, title, "HTTP", "Protocols")
             text = f"{server.name}\\{title}"
-            internal = _methods(inside)
+            internal = shown.methods(inside)
             host = self._host(server)
             url = None if not path else Uri(f"https://{host}/{path}")
             yield (
@@ -134,11 +115,12 @@ class FrontEnds(Configuration):
                     "InternalUrl": url if name != "autodiscover" else None,
                     "ExternalUrl": url if self._published(name, host) else None,
                     "InternalAuthenticationMethods": internal,
-                    "ExternalAuthenticationMethods": _methods(outside),
+                    "ExternalAuthenticationMethods": shown.methods(outside),
                     "AdminDisplayVersion": v.server_version(server.build),
+                    "ExtendedProtectionTokenChecking": shown.token_checking("None"),
                     "MetabasePath": f"IIS://{server.fqdn}/W3SVC/1/ROOT/{label}",
-                    **({"MRSProxyEnabled": False} if name == "ews" else {}),
-                    **({"IISAuthenticationMethods": _methods(inside)} if name == "mapi" else {}),
+                    **({"MRSProxyEnabled": False, "InternalNLBBypassUrl": None} if name == "ews" else {}),
+                    **({"IISAuthenticationMethods": shown.methods(inside)} if name == "mapi" else {}),
                     **({"ServerName": server.name} if name == "owa" else {}),
                     **({"ActiveSyncServer": str(url)} if name == "activesync" else {}),
                 },
@@ -160,10 +142,7 @@ class FrontEnds(Configuration):
             names = self.server_names(server.name, title, "HTTP", "Protocols")
             host = self._host(server)
             method = f"{v.SYSTEM}.AuthenticationMethod"
-            name = Obj(
-                (f"{v.DATA}.Hostname", "System.Object"), host, {"HostnameString": host},
-                v.blob("Hostname", 260),
-            )  # fmt: skip
+            name = shown.hostname(host)
             yield (
                 text,
                 {
@@ -173,38 +152,27 @@ class FrontEnds(Configuration):
                     "Server": self.server_id(server.name),
                     "ServerName": server.name,
                     "AdminDisplayVersion": v.server_version(server.build),
+                    "ExtendedProtectionTokenChecking": shown.token_checking("None"),
                     "MetabasePath": f"IIS://{server.fqdn}/W3SVC/1/ROOT/Rpc",
                     "InternalHostname": name,
                     "ExternalHostname": name if host == self.organisation.namespace else None,
                     "InternalClientAuthenticationMethod": v.enum(method, "Ntlm", 2),
                     "ExternalClientAuthenticationMethod": v.enum(method, "Negotiate", 8),
-                    "IISAuthenticationMethods": _methods(("Basic", "Ntlm", "Negotiate")),
+                    "IISAuthenticationMethods": shown.methods(("Basic", "Ntlm", "Negotiate")),
                 },
             )  # fmt: skip
 
     def _send_connectors(self) -> Iterator[tuple[str, Live]]:
-        title = "Internet über Gateway"
-        names = (title, "Connections", ROUTING_GROUP, "Routing Groups", ADMIN_GROUP,
-                 "Administrative Groups")  # fmt: skip
-        host = self.organisation.smart_host
-        servers = (
-            list(self.organisation.dag.servers) if self.cut_over else [self.organisation.source]
-        )
-        any_address = _address(_ANY)
-        transfer = self.server_names(servers[0], "Microsoft MTA")
+        names = connectors.send_names()
+        first = self.organisation.dag.servers if self.cut_over else (self.organisation.source,)
+        transfer = self.server_names(first[0], "Microsoft MTA")
         yield (
-            title,
+            connectors.SEND,
             {
                 **self.common(names, "ms-Exch-Routing-SMTP-Connector", "msExchConnector",
                                "mailGateway", "msExchRoutingSMTPConnector"),
                 "Enabled": True,
-                "SmartHosts": v.values(f"{v.DATA}.SmartHost", v.DATA, [
-                    Obj(
-                        (f"{v.DATA}.SmartHost", "System.Object"), host,
-                        {"Address": any_address, "IsIPAddress": False, "Domain": host},
-                        v.blob("SmartHost", 755),
-                    )
-                ]),
+                "SmartHosts": shown.smart_hosts([self.organisation.smart_host]),
                 "AddressSpaces": v.values(f"{v.DATA}.AddressSpace", v.DATA, [
                     Obj(
                         (f"{v.DATA}.AddressSpace", "System.Object"), "SMTP:*;1",
@@ -216,8 +184,8 @@ class FrontEnds(Configuration):
                         v.blob("AddressSpace", 420),
                     )
                 ]),
-                "SourceTransportServers": v.identities([self.server_id(s) for s in servers]),
-                "SourceIPAddress": any_address,
+                "SourceTransportServers": v.identities([self.server_id(s) for s in first]),
+                "SourceIPAddress": shown.address(connectors.ANY),
                 "SourceRoutingGroup": v.configuration_id(
                     self.places, (ROUTING_GROUP, "Routing Groups", ADMIN_GROUP,
                                   "Administrative Groups"), None,
@@ -225,100 +193,30 @@ class FrontEnds(Configuration):
                 "HomeMTA": v.configuration_id(
                     self.places, transfer, guid(self.organisation.seed, *transfer)
                 ),
-                "HomeMtaServerId": self.server_id(servers[0]),
-                "Fqdn": _fqdn(self.organisation.namespace),
+                "HomeMtaServerId": self.server_id(first[0]),
+                "Fqdn": shown.fqdn(self.organisation.namespace),
                 "MaxMessageSize": v.limit(self.culture, 35 * MIB),
                 "RequireTLS": False,
-                "SmartHostsString": host,
+                "SmartHostsString": self.organisation.smart_host,
             },
         )  # fmt: skip
 
     def _receive_connectors(self) -> Iterator[tuple[str, Live]]:
-        for server in self.organisation.servers:
-            own_relay = server.name == self.organisation.source or self.cut_over
-            for title, port, role, mechanism, groups in _CONNECTORS:
-                if title == "Relay Fachverfahren" and not own_relay:
-                    continue
-                name = title if title.startswith("Relay") else f"{title} {server.name}"
-                ranges = self.organisation.relay_addresses if title.startswith("Relay") else (
-                    "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "0.0.0.0-255.255.255.255",
-                )  # fmt: skip
-                names = self.server_names(server.name, name, "SMTP Receive Connectors", "Protocols")
-                text = f"{server.name}\\{name}"
-                yield (
-                    text,
-                    {
-                        **self.common(names, "ms-Exch-Smtp-Receive-Connector",
-                                       "msExchSmtpReceiveConnector", text=text),
-                        "Server": self.server_id(server.name),
-                        "Enabled": True,
-                        "Bindings": v.values(f"{v.DATA}.IPBinding", v.DATA, [
-                            _binding(_ANY, port), _binding("::", port)
-                        ]),
-                        "RemoteIPRanges": v.values(f"{v.DATA}.IPRange", v.DATA, [
-                            _range(text_) for text_ in ranges
-                        ]),
-                        "AuthMechanism": v.enum(f"{v.SYSTEM}.AuthMechanisms", *mechanism),
-                        "PermissionGroups": v.enum(f"{v.DATA}.PermissionGroups", *groups),
-                        "Fqdn": _fqdn(server.fqdn),
-                        "MaxMessageSize": v.size(self.culture, 36 * MIB),
-                        "TransportRole": v.enum(f"{v.SYSTEM}.ServerRole", *role),
-                    },
-                )  # fmt: skip
-
-
-def _methods(names: tuple[str, ...]) -> Obj:
-    type_name = f"{v.SYSTEM}.AuthenticationMethod"
-    return v.directory_values(
-        type_name, [v.enum(type_name, name, _AUTHENTICATION[name]) for name in names]
-    )
-
-
-def _fqdn(text: str) -> Obj:
-    return Obj(
-        (f"{v.DATA}.Fqdn", f"{v.DATA}.SmtpDomain", "System.Object"), text, {"Domain": text},
-        v.blob("Fqdn", 220),
-    )  # fmt: skip
-
-
-def _address(text: str) -> Obj:
-    """A System.Net.IPAddress; it is written with its properties however deep it lies."""
-    six = ":" in text
-    properties: dict[str, Value] = {"AddressFamily": "InterNetworkV6", "ScopeId": Int64(0)}
-    if not six:
-        properties = {"Address": Int64(0), "AddressFamily": "InterNetwork"}
-    flags = ("Multicast", "LinkLocal", "SiteLocal", "Teredo")
-    properties |= {f"IsIPv6{flag}": False for flag in flags} | {"IsIPv4MappedToIPv6": False}
-    return Obj(
-        ("System.Net.IPAddress", "System.Object"), text, properties, {"IPAddressToString": text}
-    )
-
-
-def _binding(address: str, port: int) -> Obj:
-    six = ":" in address
-    return Obj(
-        (f"{v.DATA}.IPBinding", "System.Net.IPEndPoint", "System.Net.EndPoint", "System.Object"),
-        f"[{address}]:{port}" if six else f"{address}:{port}",
-        {
-            "Port": port, "AddressFamily": "InterNetworkV6" if six else "InterNetwork",
-            "Address": _address(address),
-        },
-        v.blob("IPBinding", 300),
-    )  # fmt: skip
-
-
-def _range(text: str) -> Obj:
-    """An IPRange: one address, two with a dash, or a network."""
-    low, _, high = text.partition("-")
-    if "/" in text:
-        low, high, form = text.partition("/")[0], text.partition("/")[0][:-1] + "255", "CIDR"
-    else:
-        form = "LoHi" if high else "SingleAddress"
-    return Obj(
-        (f"{v.DATA}.IPRange", "System.Object"), text,
-        {
-            "LowerBound": low, "UpperBound": high or low, "RangeFormat": form, "Size": "::1",
-            "Expression": text,
-        },
-        v.blob("IPRange", 347),
-    )  # fmt: skip
+        for one in connectors.receive(self.organisation):
+            text = f"{one.server}\\{one.name}"
+            yield (
+                text,
+                {
+                    **self.common(connectors.receive_names(one), "ms-Exch-Smtp-Receive-Connector",
+                                   "msExchSmtpReceiveConnector", text=text),
+                    "Server": self.server_id(one.server),
+                    "Enabled": True,
+                    "Bindings": shown.bindings(one.bindings),
+                    "RemoteIPRanges": shown.ranges(one.ranges),
+                    "AuthMechanism": shown.mechanisms(one.mechanisms),
+                    "PermissionGroups": shown.groups(one.groups),
+                    "Fqdn": shown.fqdn(self.organisation.server(one.server).fqdn),
+                    "MaxMessageSize": v.size(self.culture, 36 * MIB),
+                    "TransportRole": shown.role(one.role),
+                },
+            )  # fmt: skip

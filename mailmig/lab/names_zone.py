@@ -257,6 +257,16 @@ class Zone:
         draft.take(self.name(name), RdataType.make(kind), rdata)
         return draft.commit()
 
+    def set_at(self, server: str, name: Name, rdtype: RdataType, records: Iterable[Record]) -> None:
+        """Put a set in place of another at one server only, as if it had always been that."""
+        replica = self.replica(server)
+        held = replica.nodes.get(name)
+        others = tuple(r for r in (held.records if held else ()) if r.rdata.rdtype != rdtype)
+        node = held or Node((), 1, self._now(), server, replica.serial)
+        replica.nodes[name] = replace(node, records=(*others, *records))
+        replica.names = None
+        replica.serial = _next(replica.serial)
+
     def name(self, text: str) -> Name:
         """A name of this zone: "mail", "@", or the whole name with a dot at the end."""
         return dns.name.from_text(text.lower(), self.origin)

@@ -6,17 +6,47 @@ say something about this organisation; `mailmig.lab.shapes` knows all the others
 an object has, and their order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from mailmig.lab import values as v
 from mailmig.lab.cultures import Culture
 from mailmig.lab.organisation import Organisation, guid
-from mailmig.lab.places import ADMIN_GROUP, Places
+from mailmig.lab.places import ADMIN_GROUP, Places, server_names
 from mailmig.wire.clixml import Obj, Value
 
 Live = Mapping[str, Value]
+Subject = TypeVar("Subject")
+# How each property is made; a text is another property that this one is the same as.
+Makers = Mapping[str, Callable[[Subject], Value] | str]
+
+
+class Made(Mapping[str, Value], Generic[Subject]):
+    """Given properties of one subject, each made when somebody wants it, and then the same."""
+
+    __slots__ = ("_made", "_makers", "_subject")
+
+    def __init__(self, makers: Makers[Subject], subject: Subject) -> None:
+        self._makers = makers
+        self._subject = subject
+        self._made: dict[str, Value] = {}
+
+    def __getitem__(self, name: str) -> Value:
+        if name not in self._made:
+            make = self._makers[name]
+            self._made[name] = self[make] if isinstance(make, str) else make(self._subject)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
 class Configuration:
@@ -73,7 +103,7 @@ class Configuration:
 
     def server_names(self, server: str, *inner: str) -> tuple[str, ...]:
         """The way from an object of a server (or the server itself) outwards."""
-        return (*inner, server, "Servers", ADMIN_GROUP, "Administrative Groups")
+        return server_names(server, *inner)
 
     def server_id(self, server: str, *, with_guid: bool = False) -> Obj:
         """The id of a server; most properties carry it without its GUID."""

@@ -3,21 +3,27 @@
 The state is what a real organisation keeps in its directory and its databases. The laws
 need no protocol: a move takes time by size and free slots and then the mailbox is in its
 new database; mailboxes grow; moved bytes become log files that the passive copies fetch.
-`advance(to)` lets time pass; the same state and the same moments give the same result.
+`advance(to)` lets time pass; the same state and the same moments give the same result. The laws
+of databases, copies and the DAG have modules of their own (see `mailmig.lab.databases`).
 
-Sizes are bytes, log files are 1 MiB, times are aware. `number` is a mailbox's place in
-`mailboxes`; it never changes and nobody outside the lab sees it. A trustee below zero
-stands for `principals[-1 - trustee]`.
+Sizes are bytes, log files are 1 MiB, times are aware. Who has a mailbox is in
+`mailmig.lab.population`.
 """
 
 import hashlib
-from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from mailmig.lab.moving import SEEDED, Move, NotNow, Schedule
+from mailmig.lab import activating, replicating
+from mailmig.lab.backups import Backups
+from mailmig.lab.cluster import Cluster, Dag, DagNetwork
+from mailmig.lab.databases import Activation, Copy, Database
+from mailmig.lab.hindering import SEEDED, Troubles, breaking, next_turn
+from mailmig.lab.moving import Move, NotNow, Schedule
+from mailmig.lab.population import Department, Leftover, Mailbox, Principal, PstFile, Rights
+from mailmig.lab.settings import Settings
 from mailmig.model.directory import Kind
 from mailmig.model.organisation import Server
 from mailmig.model.quota import GIB, MIB, UNKNOWN, UNLIMITED, Quota, Quotas
@@ -30,11 +36,8 @@ ITEMS_PER_HOUR: Final = 40_000
 MOVE_SPREAD: Final = 0.2
 # A moved byte becomes this many bytes of log files on every copy (migration.md 10).
 LOG_SHARE: Final = 1.2
-# Log files that one passive copy can fetch per second: a line of 100 Mbit/s between the sites.
-COPY_LOGS_PER_S: Final = 12.0
 YEAR_S: Final = 365.25 * 86400
-# How long a completed request stays by itself: CompletedRequestAgeLimit (migration.md 4.1).
-REQUEST_KEPT: Final = timedelta(days=30)
+CLUSTER_SERVICE: Final = "clussvc"
 
 
 def guid(*what: object) -> str:
@@ -53,190 +56,17 @@ def share(*what: object) -> float:
     return int.from_bytes(hashlib.blake2b(words, digest_size=7).digest()) / 2**56
 
 
+def autodiscover_at(host: str) -> str:
+    """The autodiscover URL at a host."""
+    return f"https://{host}/Autodiscover/Autodiscover.xml"
+
+
 class UnknownDatabase(KeyError):
     """A move to or from a database that the organisation does not have."""
 
 
 class AlreadyMoving(ValueError):
     """The mailbox has a move that is not finished: one mailbox has one move at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Department:
-    """An organisational unit with the people in it; `path` leads to it from the domain."""
-
-    number: int
-    name: str
-    path: tuple[str, ...]
-    site: str
-    quota_class: str
-    branch: int = 0
-
-
-@dataclass(slots=True)
-class Archive:
-    """The archive mailbox of a person."""
-
-    guid: str
-    database: str
-    used: int
-    items: int
-    warn: Quota = UNLIMITED
-    quota: Quota = UNLIMITED
-
-
-@dataclass(slots=True)
-class Mailbox:
-    """One mailbox. `used` counts against the quota, `deleted` (Recoverable Items) does not.
-
-    `last_logon` is `None` when nobody ever logged on: then there are no statistics.
-    `growth` is the share by which `used` grows in a year.
-    """
-
-    number: int
-    kind: Kind
-    guid: str
-    exchange_guid: str
-    name: str
-    display_name: str
-    alias: str
-    account: str
-    domain: str
-    path: tuple[str, ...]
-    database: str
-    created: datetime
-    department: str = ""
-    office: str = ""
-    title: str = ""
-    use_database_quotas: bool = True
-    own: Quotas = Quotas(UNLIMITED, UNLIMITED, UNLIMITED)
-    recoverable: Quota = 30 * GIB
-    used: int = 0
-    items: int = 0
-    deleted: int = 0
-    deleted_items: int = 0
-    last_logon: datetime | None = None
-    growth: float = 0.0
-    archive: Archive | None = None
-    on_behalf: tuple[int, ...] = ()
-    on_hold: bool = False
-    hidden: bool = False
-    root_public_folder: bool = False
-    linked_account: str = ""
-    gone: bool = False
-
-    @property
-    def address(self) -> str:
-        return f"{self.alias}@{self.domain}"
-
-
-@dataclass(slots=True)
-class Database:
-    """A mailbox database with the defaults that its mailboxes take; `copies` begins with the active one.
-
-    `white_space` is room inside the file that deleted mailboxes and items left behind.
-    """
-
-    name: str
-    guid: str
-    servers: tuple[str, ...]
-    quotas: Quotas
-    recoverable: Quota = 30 * GIB
-    size: int = 0
-    white_space: int = 0
-    dag: str = ""
-    circular_logging: bool = False
-    mounted: bool = True
-
-    @property
-    def server(self) -> str:
-        """The server on which it is mounted."""
-        return self.servers[0]
-
-
-@dataclass(slots=True)
-class Copy:
-    """A replica of a database on one server. The queue counts log files not yet fetched.
-
-    A copy that is not `fetching` falls behind by all that is written.
-    """
-
-    database: str
-    server: str
-    preference: int
-    active: bool
-    queue_logs: float = 0.0
-    disk_total: int = 0
-    disk_free: int = 0
-    fetching: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Dag:
-    """The two target servers as one availability group; the witness stands at a third place."""
-
-    name: str
-    guid: str
-    servers: tuple[str, ...]
-    witness: str
-    witness_folder: str
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who may hold a right and is no mailbox: a group, or a SID that no longer resolves."""
-
-    text: str
-    guid: str = ""
-    name: str = ""
-    account: str = ""
-    path: tuple[str, ...] = ()
-    members: tuple[int, ...] = ()
-
-    @property
-    def is_group(self) -> bool:
-        return bool(self.guid)
-
-
-@dataclass(slots=True)
-class Rights:
-    """Rights of one sort: `trustees[i]` may use the mailbox `owners[i]`."""
-
-    owners: "array[int]" = field(default_factory=lambda: array("i"))
-    trustees: "array[int]" = field(default_factory=lambda: array("i"))
-
-    def grant(self, owner: int, trustee: int) -> None:
-        """The trustee may use the mailbox of the owner from now on."""
-        self.owners.append(owner)
-        self.trustees.append(trustee)
-
-    def __len__(self) -> int:
-        return len(self.owners)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return zip(self.owners, self.trustees, strict=True)
-
-
-@dataclass(frozen=True, slots=True)
-class PstFile:
-    """A PST file that somebody left on a share or a disk; owner is a mailbox number."""
-
-    owner: int
-    path: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Leftover:
-    """What a database still keeps of a mailbox that was disabled or moved away."""
-
-    database: str
-    exchange_guid: str
-    display_name: str
-    since: datetime
-    moved: bool
-    used: int
-    items: int
 
 
 @dataclass(slots=True)
@@ -269,12 +99,61 @@ class Organisation:
     smart_host: str = ""
     moves: list[Move] = field(default_factory=list)
     completed: list[Move] = field(default_factory=list)
+    # What the store remembers of each mailbox's completed requests, the latest first.
+    move_history: dict[int, list[Move]] = field(default_factory=dict)
+    troubles: Troubles = field(default_factory=Troubles)
     down: set[str] = field(default_factory=set)
+    settings: Settings = field(default_factory=Settings)
+    # Autodiscover URLs of servers whose URL was set by hand; "" is none.
+    autodiscover_urls: dict[str, str] = field(default_factory=dict)
+    # Per server: its services that do not run, in lower case. The world puts its own in.
+    stopped_services: Callable[[str], set[str]] = field(default=lambda name: set(), repr=False)
+    activation: dict[str, Activation] = field(default_factory=dict)
+    cluster: Cluster = field(init=False)
+    backups: Backups = field(init=False)
+    preference_checked: datetime = field(init=False)
     _moving: dict[int, Move] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in (*(server.name for server in self.servers), *self.dag.servers):
+            self.activation.setdefault(name, Activation())
+        self.cluster = Cluster(
+            self.dag, self.down, lambda name: CLUSTER_SERVICE in self.stopped_services(name)
+        )
+        if not self.dag.networks:
+            sites = {one.name: one.site for one in self.servers if one.name in self.dag.servers}
+            self.dag.networks.append(DagNetwork.plain(sites))
+        self.backups = Backups(self.now)
+        self.preference_checked = self.now
 
     def server(self, name: str) -> Server:
         """The server of this name; every name in the state is one of a server that exists."""
         return next(server for server in self.servers if server.name == name)
+
+    def change_server(self, name: str, **changes: Any) -> None:
+        """The server of this name is another one from now on: site, build."""
+        self.servers = tuple(
+            replace(one, **changes) if one.name == name else one for one in self.servers
+        )
+
+    def autodiscover_url(self, server: Server) -> str:
+        """Where the server's autodiscover entry leads; "" when an admin emptied it.
+
+        The old server answers under the service name, a new one under its own until the cut-over.
+        """
+        known = self.autodiscover_urls.get(server.name)
+        if known is not None:
+            return known
+        shared = server.name == self.source or self.answering != self.source
+        return autodiscover_at(f"autodiscover.{self.mail_domains[0]}" if shared else server.fqdn)
+
+    def copies_of(self, database: Database) -> Iterator[Copy]:
+        """All copies of a database."""
+        return (copy for copy in self.copies if copy.database == database.name)
+
+    def copy_on(self, database: Database, server: str) -> Copy | None:
+        """The copy of a database on a server, `None` when there is none."""
+        return next((copy for copy in self.copies_of(database) if copy.server == server), None)
 
     def present(self, *kinds: Kind) -> Iterator[Mailbox]:
         """The mailboxes of these kinds (all kinds when none is named) that still exist."""
@@ -288,33 +167,48 @@ class Organisation:
             return self.databases[mailbox.database].quotas
         return mailbox.own
 
-    def move(self, mailbox: Mailbox, target: str) -> Move:
-        """Queue a move to the database `target`, beginning now."""
+    def move(
+        self, mailbox: Mailbox, target: str, *, primary: bool = True, archive: bool = True
+    ) -> Move:
+        """Queue a move to the database `target`, beginning now, of one half or of both."""
         if target not in self.databases:
             raise UnknownDatabase(target)
         if mailbox.number in self._moving:
             raise AlreadyMoving(mailbox.alias)
-        return self._queue(mailbox, target)
+        return self._queue(mailbox, target, primary=primary, archive=archive)
 
     def move_of(self, mailbox: Mailbox) -> Move | None:
         """The move of this mailbox that is not finished."""
         return self._moving.get(mailbox.number)
+
+    def request_of(self, mailbox: Mailbox) -> Move | None:
+        """The move of this mailbox, or what a completed one has left in the directory."""
+        move = self._moving.get(mailbox.number)
+        if move is None and mailbox.number in self.move_history:
+            move = self.move_history[mailbox.number][0]
+        return None if move is None or move.removed else move
 
     def suspend(self, move: Move, comment: str = "") -> None:
         """The move rests until it is resumed. Raises `NotNow` once it completes."""
         if move.status(self.now) not in ("Queued", "InProgress", "Synced", "AutoSuspended"):
             raise NotNow(move.status(self.now))
         move.interrupt(self.now)
-        move.suspended, move.comment = True, comment
+        move.stall(None, self.now)
+        move.suspended, move.comment, move.rested = True, comment, self.now
+        move.note(self.now, f"Suspending the request. {comment}".rstrip())
+        move.count("Suspended", self.now)
 
     def resume(self, move: Move) -> None:
         """The move goes on from where it was; one that waited when it was ready completes."""
         status = move.status(self.now)
-        if status in ("Completed", "CompletionInProgress"):
+        if move.ended is not None or status == "CompletionInProgress":
             raise NotNow(status)
         if status == "AutoSuspended":
             move.waits_when_ready = False
-        move.suspended, move.failure, move.failed, move.comment = False, "", None, ""
+        if move.rests:
+            move.count("Queued", self.now)
+        move.suspended, move.failure, move.failed, move.comment = False, None, None, ""
+        move.note(self.now, "Resuming the request.")
 
     def replan(self, move: Move) -> None:
         """What holds the move back was changed: a running one keeps its slot and what it carried."""
@@ -324,58 +218,66 @@ class Organisation:
 
     def plan(self, move: Move, at: datetime) -> None:
         """The move runs from `at`: when does its next stage begin?"""
-        whole = self.move_time(self.mailboxes[move.mailbox])
+        whole = self.time_of(move)
         seeded = at + whole * max(0.0, SEEDED - move.kept)
         late = move.complete_after is not None and move.complete_after > seeded
         move.holds = move.waits_when_ready or move.prevented or late
+        move.goal, move.broken = SEEDED if move.holds else 1.0, None
+        found = breaking(self, move)
+        if found is not None and (found[0] < SEEDED or not move.holds):
+            move.goal, move.broken = max(found[0], move.kept), found[1]
         move.started = at
-        move.due = seeded if move.holds else at + whole * (1 - move.kept)
+        move.due = at + whole * max(0.0, move.goal - move.kept)
 
     def cancel(self, move: Move) -> None:
         """The request goes away; the mailbox stays where it is."""
         if move in self.completed:
             self.completed.remove(move)
+            move.removed = True
             return
         if move.status(self.now) == "CompletionInProgress":
             raise NotNow(move.status(self.now))
         self.moves.remove(move)
         del self._moving[move.mailbox]
 
+    def mount(self, database: Database) -> None:
+        """An admin wants it mounted: it is, where that is possible."""
+        database.kept_dismounted = False
+        activating.settle(self)
+
     def dismount(self, database: Database) -> None:
-        """Nobody can use the database; moves from and to it wait."""
-        database.mounted = False
+        """An admin wants it dismounted: nobody can use it, moves from and to it wait."""
+        database.kept_dismounted, database.mounted = True, False
+        self.interrupt_moves(database)
+
+    def interrupt_moves(self, database: Database) -> None:
+        """The active copy goes: moves from and to it begin again from where they were."""
         for move in self.moves:
-            if database.name in (move.source, move.target) and move.started is not None:
+            if database.name in (move.source, move.target) and move.due is not None:
                 move.interrupt(self.now)
 
-    def activate(self, database: Database, server: str) -> None:
-        """The copy on this server becomes the active one; what it had not fetched is fetched first."""
-        others = [name for name in database.servers if name != server]
-        database.servers = (server, *others)
-        for copy in self.copies:
-            if copy.database == database.name:
-                copy.active = copy.server == server
-                copy.queue_logs = 0.0 if copy.active else copy.queue_logs
-
     def take_down(self, server: str) -> None:
-        """The server is gone: its databases are mounted on another one, if there is one with a copy."""
+        """The server is gone: its databases are mounted where there is a copy that will do."""
         self.down.add(server)
-        for database in self.databases.values():
-            if database.server != server or not database.mounted:
-                continue
-            copies = [c for c in self.copies if c.database == database.name]
-            alive = [copy for copy in copies if copy.server not in self.down]
-            self.dismount(database)
-            if alive:
-                self.activate(database, min(alive, key=lambda copy: copy.preference).server)
-                database.mounted = True
+        self.cluster.lost(server, self.now)
+        activating.settle(self)
 
-    def bring_back(self, server: str) -> None:
-        """The server is there again: what nobody else could mount is mounted, copies catch up."""
+    def bring_back(self, server: str, *, booted: bool = True) -> None:
+        """The server is there again: what nobody else could mount is mounted, copies catch up.
+
+        `booted` is false where it ran all the time and nobody could reach it.
+        """
         self.down.discard(server)
-        for database in self.databases.values():
-            if database.server == server:
-                database.mounted = True
+        if booted:
+            self.cluster.booted[server.lower()] = self.now
+        for copy in self.copies:
+            if copy.server == server:
+                database = self.databases[copy.database]
+                if not copy.active:
+                    replicating.begin(copy, self.now)
+                elif not database.mount_at_startup:
+                    database.kept_dismounted = True
+        activating.settle(self)
 
     def move_all(self, targets: dict[int, str]) -> None:
         """Queue many moves at once, in the order given: mailbox number to database."""
@@ -390,21 +292,38 @@ class Organisation:
         """Let time pass until `to`: moves run and finish, mailboxes grow, copies catch up."""
         if to < self.now:
             raise ValueError(f"time does not run backwards: it is {self.now}, asked for {to}")
+        while (turn := next_turn(self, to)) < to:
+            self._pass(turn)
+        self._pass(to)
+
+    def _pass(self, to: datetime) -> None:
+        """One stretch of time, in which nothing that stands in the way of moves goes by itself."""
         before = {move.mailbox: move.done_share(self.now) for move in self.moves}
+        activating.settle(self)
         finished = self._run_moves(to)
         self._ship_logs(to, finished, before)
+        self.backups.run(self, to)
         self._grow(to)
         self.now = to
+        activating.pass_time(self, to)
 
     def disable(self, mailbox: Mailbox) -> None:
         """The mailbox leaves its owner; the database keeps it as disconnected."""
         mailbox.gone = True
         self._leave(mailbox, mailbox.database, self.now, moved=False)
 
-    def _queue(self, mailbox: Mailbox, target: str) -> Move:
-        move = Move(mailbox.number, mailbox.database, target, self.now)
-        move.size = self.move_size(mailbox)
-        move.items = mailbox.items + mailbox.deleted_items
+    def _queue(
+        self, mailbox: Mailbox, target: str, *, primary: bool = True, archive: bool = True
+    ) -> Move:
+        kept = mailbox.archive
+        source = kept.database if kept is not None and not primary else mailbox.database
+        move = Move(mailbox.number, source, target, self.now)
+        move.primary, move.archive = primary, archive and kept is not None
+        move.archive_left = kept is not None and not archive
+        move.archive_source = kept.database if kept is not None and move.archive else ""
+        move.size = self.size_of(move)
+        move.archive_size = kept.used if kept is not None and move.archive else 0
+        move.items = mailbox.items + mailbox.deleted_items if primary else 0
         self.moves.append(move)
         self._moving[mailbox.number] = move
         return move
@@ -419,25 +338,38 @@ class Organisation:
         done = {id(move) for move in finished}
         for move in finished:
             del self._moving[move.mailbox]
-            move.ended = move.due
-        self.completed += [move for move in finished if move.requested]
-        self.completed = [m for m in self.completed if m.ended and to - m.ended < REQUEST_KEPT]
+            if move.requested:
+                self.completed.append(move)
+                self.move_history.setdefault(move.mailbox, []).insert(0, move)
+        for move in self.completed:
+            old = move.kept_for is not None and move.ended and to - move.ended >= move.kept_for
+            move.removed = bool(old)
+        self.completed = [move for move in self.completed if not move.removed]
         self.moves = [move for move in self.moves if id(move) not in done]
         return finished
 
     def _finish(self, move: Move) -> None:
-        """The mailbox is in its new database; the old one keeps it as soft-deleted."""
+        """What it carried is in its new database; the old one keeps it as soft-deleted."""
         mailbox = self.mailboxes[move.mailbox]
         assert move.due is not None
-        self._leave(mailbox, move.source, move.due, moved=True)
-        source, target = self.databases[move.source], self.databases[move.target]
-        size = mailbox.used + mailbox.deleted
-        if mailbox.archive is not None and mailbox.archive.database == move.source:
-            size += mailbox.archive.used
-            mailbox.archive.database = move.target
-        source.white_space += size
-        target.size += size
-        mailbox.database = move.target
+        if move.primary:
+            self._leave(mailbox, move.source, move.due, moved=True)
+            self._carry(move.source, move.target, mailbox.used + mailbox.deleted)
+            mailbox.database = move.target
+            mailbox.used = round(mailbox.used * self.troubles.inflation.get(move.target, 1.0))
+        if mailbox.archive is not None and move.archive:
+            target = move.archive_target or move.target
+            self._carry(mailbox.archive.database, target, mailbox.archive.used)
+            mailbox.archive.database = target
+        ailments = self.troubles.mailboxes.get(move.mailbox)
+        move.warning = "" if ailments is None else ailments.warning
+        move.count("Done", move.due)
+        move.ended = move.due
+        move.note(move.due, move.warning or "Request is complete.")
+
+    def _carry(self, source: str, target: str, size: int) -> None:
+        self.databases[source].white_space += size
+        self.databases[target].size += size
 
     def _leave(self, mailbox: Mailbox, database: str, at: datetime, *, moved: bool) -> None:
         if mailbox.last_logon is not None:
@@ -456,14 +388,10 @@ class Organisation:
         produced: dict[str, float] = {}
         for move in (*finished, *self.moves):
             part = move.done_share(to) - before[move.mailbox]
-            carried = self.move_size(self.mailboxes[move.mailbox]) * part
+            carried = self.size_of(move) * part
             produced[move.target] = produced.get(move.target, 0.0) + carried
-        fetched = COPY_LOGS_PER_S * (to - self.now).total_seconds()
-        for copy in self.copies:
-            if not copy.active:
-                logs = produced.get(copy.database, 0.0) * LOG_SHARE / MIB
-                arrives = fetched if copy.fetching and copy.server not in self.down else 0.0
-                copy.queue_logs = max(0.0, copy.queue_logs + logs - arrives)
+        logs = {name: carried * LOG_SHARE / MIB for name, carried in produced.items()}
+        replicating.ship(self, logs, to)
 
     def move_size(self, mailbox: Mailbox) -> int:
         """Bytes that a move of this mailbox carries, its archive included."""
@@ -474,7 +402,25 @@ class Organisation:
         items = mailbox.items + mailbox.deleted_items
         if mailbox.archive is not None:
             items += mailbox.archive.items
-        hours = max(self.move_size(mailbox) / BYTES_PER_HOUR, items / ITEMS_PER_HOUR)
+        return self._time(mailbox, self.move_size(mailbox), items)
+
+    def size_of(self, move: Move) -> int:
+        """Bytes that this move carries: one half of the mailbox or both."""
+        mailbox = self.mailboxes[move.mailbox]
+        size = mailbox.used + mailbox.deleted if move.primary else 0
+        return size + (mailbox.archive.used if mailbox.archive and move.archive else 0)
+
+    def time_of(self, move: Move) -> timedelta:
+        """How long this move takes once it runs, as things are."""
+        mailbox = self.mailboxes[move.mailbox]
+        items = mailbox.items + mailbox.deleted_items if move.primary else 0
+        items += mailbox.archive.items if mailbox.archive and move.archive else 0
+        slow = self.troubles.slowness
+        factor = max(slow.get(move.source, 1.0), slow.get(move.target, 1.0))
+        return self._time(mailbox, self.size_of(move), items) * factor
+
+    def _time(self, mailbox: Mailbox, size: int, items: int) -> timedelta:
+        hours = max(size / BYTES_PER_HOUR, items / ITEMS_PER_HOUR)
         spread = 1 + MOVE_SPREAD * (2 * share(self.seed, "move", mailbox.exchange_guid) - 1)
         return MOVE_SETUP + timedelta(hours=hours * spread)
 

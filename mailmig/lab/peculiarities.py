@@ -4,14 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from mailmig.lab.organisation import (
-    Archive,
-    Leftover,
-    Mailbox,
-    Organisation,
-    PstFile,
-    guid,
-)
+from mailmig.lab.organisation import Organisation, guid
+from mailmig.lab.population import Archive, Leftover, Mailbox, PstFile
 from mailmig.lab.story import DepartmentPlan, Story
 from mailmig.lab.usage import ITEM_BYTES, Usage, stream
 from mailmig.model.directory import Kind

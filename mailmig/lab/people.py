@@ -110,7 +110,7 @@ class Directory:
     @staticmethod
     def _unique(taken: dict[str, int], wanted: str, longest: int) -> tuple[str, int]:
         """The wanted name, with a number where it is taken; and how often it came so far."""
-        wanted = wanted[:longest]
+        wanted = wanted[:longest].rstrip(".")  # Active Directory takes no account "room."
         times = taken.get(wanted, 0) + 1
         taken[wanted] = times
         if times == 1:

@@ -83,3 +83,8 @@ class Places:
     def legacy_server(self, server: str) -> str:
         """The same for a server."""
         return f"/o={self.organisation}/ou={ADMIN_GROUP}/cn=Configuration/cn=Servers/cn={server}"
+
+
+def server_names(server: str, *inner: str) -> tuple[str, ...]:
+    """The way from an object of a server (or the server itself) outwards."""
+    return (*inner, server, "Servers", ADMIN_GROUP, "Administrative Groups")

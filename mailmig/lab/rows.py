@@ -7,13 +7,15 @@ together. Row values come in the order of the export's properties.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO, Final
 
 from mailmig.lab.cultures import Culture
-from mailmig.lab.organisation import Mailbox, Organisation
+from mailmig.lab.moving import Move
+from mailmig.lab.organisation import Organisation
 from mailmig.lab.places import Places
+from mailmig.lab.population import Mailbox
 from mailmig.model.directory import Kind
 from mailmig.model.quota import GIB
 from mailmig.wire.clixml_text import escape, write_moment
@@ -295,10 +297,8 @@ class Bulk:
                 if mailbox.archive is not None:
                     held[mailbox.archive.database].append(Held.of_archive(mailbox))
         for move in self.organisation.moves:
-            part = move.done_share(self.organisation.now)
-            if part > 0:
-                mailbox = self.organisation.mailboxes[move.mailbox]
-                held[move.target].append(Held.coming(mailbox, part))
+            for database, one in arriving(self.organisation, move):
+                held[database].append(one)
         for left in self.organisation.leftovers:
             reason = "SoftDeleted" if left.moved else "Disabled"
             held[left.database].append(
@@ -385,15 +385,26 @@ class Held:
             archive.used, archive.items, 0, 0, mailbox.last_logon, archive=True,
         )  # fmt: skip
 
-    @classmethod
-    def coming(cls, mailbox: Mailbox, part: float) -> "Held":
-        """What a running move has copied so far: that share of the mailbox."""
-        assert mailbox.last_logon is not None
-        return cls(
-            mailbox.exchange_guid, mailbox.display_name, type_detail(mailbox),
-            round(mailbox.used * part), round(mailbox.items * part), 0, 0, mailbox.last_logon,
-            coming_in=True,
+    def coming(self, part: float) -> "Held":
+        """What a running move has copied of it so far: that share."""
+        return replace(
+            self, used=round(self.used * part), items=round(self.items * part), deleted=0,
+            deleted_items=0, coming_in=True,
         )  # fmt: skip
+
+
+def arriving(organisation: Organisation, move: Move) -> Iterator[tuple[str, "Held"]]:
+    """What a running move has copied so far, with the database: of the mailbox, of its archive.
+
+    Of who never logged on there is nothing.
+    """
+    part, mailbox = move.done_share(organisation.now), organisation.mailboxes[move.mailbox]
+    if part <= 0 or mailbox.last_logon is None:
+        return
+    if move.primary:
+        yield move.target, Held.of(mailbox).coming(part)
+    if move.archive and mailbox.archive is not None:
+        yield move.archive_target or move.target, Held.of_archive(mailbox).coming(part)
 
 
 def type_detail(mailbox: Mailbox) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 from uuid import UUID
 
 from mailmig.lab import values as v
-from mailmig.lab.cultures import Culture
+from mailmig.lab.cultures import ENGLISH, Culture
 from mailmig.model.quota import UNLIMITED
 from mailmig.wire.clixml import Int64, Obj, UInt16, UInt32, UInt64, Value
 
@@ -89,7 +89,7 @@ def shape(cmdlet: str) -> Shape:
             properties.append((name, None))
         else:
             word, _, value = rest.partition(" ")
-            properties.append((name, _MAKERS[word](value)))
+            properties.append((name, _constant(word, value)))
     return Shape(tuple(types), blob, tuple(properties))
 
 
@@ -99,6 +99,21 @@ def _full(name: str) -> str:
 
 def _always(value: Value) -> Make:
     return lambda culture: value
+
+
+def _constant(word: str, text: str) -> Make:
+    """What an untouched object has is made once per culture, and not for every object."""
+    make = _MAKERS[word](text)
+    first = make(ENGLISH)
+    if not isinstance(first, Obj):
+        return make
+
+    @lru_cache(maxsize=8)
+    def made(culture: Culture) -> Value:
+        value = make(culture)
+        return v.Constant.of(value) if isinstance(value, Obj) else value
+
+    return made
 
 
 def _enum(text: str) -> Make:

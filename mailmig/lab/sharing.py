@@ -9,11 +9,14 @@ belong to SIDs that no longer resolve.
 import random
 from typing import Any
 
-from mailmig.lab.organisation import Mailbox, Organisation, Principal, guid
+from mailmig.lab.organisation import Organisation, guid
+from mailmig.lab.population import Mailbox, Principal
 from mailmig.lab.story import Story
 from mailmig.model.directory import Kind
 
 EVERYBODY = "Alle Mitarbeitenden"
+# What Active Directory takes in no sAMAccountName; its own consoles write "_" instead.
+_NO_ACCOUNT = str.maketrans(dict.fromkeys('"/\\[]:;|=,+*?<>', "_"))
 
 
 def share_mailboxes(
@@ -62,7 +65,7 @@ class _Sharing:
 
     def _group(self, name: str, members: tuple[int, ...]) -> int:
         number = len(self.organisation.principals)
-        account = f"G-{name}"[:256]
+        account = f"G-{name}"[:256].translate(_NO_ACCOUNT)
         return self._principal(
             Principal(
                 rf"{self.organisation.netbios}\{account}",

@@ -1,43 +1,37 @@
-"""The organisation, its servers, the DAG and the databases as Exchange's objects."""
+"""The organisation, its servers and the databases as Exchange's objects."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from mailmig.lab import setting_values
 from mailmig.lab import values as v
+from mailmig.lab.availability import Availability
+from mailmig.lab.databases import MOUNT_DIALS, POLICIES, Database
 from mailmig.lab.objects import Configuration, Live
-from mailmig.lab.organisation import COPY_LOGS_PER_S, Copy, Database, guid
+from mailmig.lab.organisation import guid
 from mailmig.model.directory import Kind
 from mailmig.model.organisation import Server
 from mailmig.model.quota import GIB, MIB
-from mailmig.wire.clixml import Int64, Obj
+from mailmig.wire.clixml import Obj, Value
 
 _EDITIONS: Final = {"Standard": 1, "Enterprise": 3}
-_PAIR: Final = (
-    (
-        f"System.Collections.Generic.KeyValuePair`2[[{v.DIRECTORY}.ADObjectId, {v.DIRECTORY}, "
-        f"{v.TOKEN}],[System.Int32, {v.MSCORLIB}]]"
-    ),
-    "System.ValueType",
-    "System.Object",
-)
-# Versions whose search index lies in the mailboxes: a copy has none of its own.
-_INDEX_IN_MAILBOX: Final = ("2019", "SE")
 
 
 class Stores(Configuration):
-    """Objects of the organisation, servers, DAG, databases and their copies."""
+    """Objects of the organisation, servers and databases; those of the DAG and the copies too."""
 
     def files(self) -> dict[str, Callable[[], Iterator[tuple[str, Live]]]]:
         """Per file: ToString and given properties of each object, in order."""
         return {
-            "organization": self._organization,
+            "organization": lambda: self.organisation.settings.applied(
+                self._organization(), setting_values.makers(self)
+            ),
             "servers": self._servers,
             "mailbox_servers": self._mailbox_servers,
-            "dags": self._dags,
             "databases": self._databases,
-            "copies": self._copies,
+            **Availability(self.organisation, self.places, self.culture).files(),
         }
 
     def _organization(self) -> Iterator[tuple[str, Live]]:
@@ -126,8 +120,22 @@ class Stores(Configuration):
                     "IsMailboxServer": True, "IsEdgeServer": False,
                     "OrganizationalUnit": f"{self.places.domain}/{server.name}",
                     "NetworkAddress": self._network_addresses(server),
+                    "CurrentDomainControllers": v.strings(),
+                    "CurrentGlobalCatalogs": v.strings(),
+                    "CurrentConfigDomainController": "",
                 },
             )  # fmt: skip
+
+    def controllers(self, server: str) -> Live:
+        """The domain controllers that a server uses, those of its site: told with `-Status` only."""
+        sites = list(dict.fromkeys(one.site for one in self.organisation.servers))
+        site = self.organisation.server(server).site
+        name = f"ls-dc{sites.index(site) + 1}.{self.places.domain}"
+        return {
+            "CurrentDomainControllers": v.strings([name]),
+            "CurrentGlobalCatalogs": v.strings([name]),
+            "CurrentConfigDomainController": name,
+        }
 
     @staticmethod
     def _network_addresses(server: Server) -> Obj:
@@ -154,6 +162,7 @@ class Stores(Configuration):
 
     def _mailbox_servers(self) -> Iterator[tuple[str, Live]]:
         for server in self.organisation.servers:
+            activation = self.organisation.activation[server.name]
             yield (
                 server.name,
                 {
@@ -163,46 +172,20 @@ class Stores(Configuration):
                     ),
                     "DatabaseAvailabilityGroup": self.dag_id() if server.dag else None,
                     "DatabaseCopyAutoActivationPolicy": v.enum(
-                        f"{v.SYSTEM}.DatabaseCopyAutoActivationPolicyType", "Unrestricted", 0
+                        f"{v.SYSTEM}.DatabaseCopyAutoActivationPolicyType", activation.policy,
+                        POLICIES[activation.policy],
                     ),
-                    "DatabaseCopyActivationDisabledAndMoveNow": False,
+                    "DatabaseCopyActivationDisabledAndMoveNow": activation.move_now is not None,
                     "AutoDatabaseMountDial": v.enum(
-                        f"{v.SYSTEM}.AutoDatabaseMountDial", "GoodAvailability", 6
+                        f"{v.SYSTEM}.AutoDatabaseMountDial", activation.mount_dial,
+                        MOUNT_DIALS[activation.mount_dial],
                     ),
-                    "MaximumActiveDatabases": None,
+                    "MaximumActiveDatabases": activation.maximum,
+                    "MaximumPreferredActiveDatabases": activation.preferred,
                     "AdminDisplayVersion": v.server_version(server.build),
                     "ServerRole": v.enum(f"{v.SYSTEM}.ServerRole", "Mailbox", 2),
                 },
             )  # fmt: skip
-
-    def _dags(self) -> Iterator[tuple[str, Live]]:
-        dag = self.organisation.dag
-        servers = [self.server_id(name, with_guid=True) for name in dag.servers]
-        yield (
-            dag.name,
-            {
-                **self.common(
-                    self.dag_names(), "ms-Exch-MDB-Availability-Group",
-                    "msExchMDBAvailabilityGroup", known=dag.guid,
-                ),
-                "Servers": v.identities(servers),
-                "WitnessServer": dag.witness,
-                "WitnessDirectory": v.local_path(dag.witness_folder),
-                "AlternateWitnessServer": "",
-                "AlternateWitnessDirectory": None,
-                "DatacenterActivationMode": v.enum(
-                    f"{v.SYSTEM}.DatacenterActivationModeOption", "DagOnly", 1
-                ),
-                "StartedMailboxServers": v.strings(
-                    self.organisation.server(name).fqdn for name in dag.servers
-                ),
-                "StoppedMailboxServers": v.strings(),
-                "OperationalServers": v.identities(
-                    [self.server_id(name, with_guid=True) for name in dag.servers]
-                ),
-                "PrimaryActiveManager": self.server_id(dag.servers[0], with_guid=True),
-            },
-        )  # fmt: skip
 
     def _databases(self) -> Iterator[tuple[str, Live]]:
         for database in self.organisation.databases.values():
@@ -222,15 +205,11 @@ class Stores(Configuration):
     def _database_places(self, database: Database) -> Live:
         owner = self.dag_id() if database.dag else self.server_id(database.server, with_guid=True)
         folder = rf"D:\Databases\{database.name}"
-        preferences = {
-            copy.server: copy.preference
-            for copy in self.organisation.copies
-            if copy.database == database.name
-        }
-        pairs = [
-            Obj(_PAIR, f"[{server}, {place}]", {"Key": server, "Value": place})
-            for server, place in sorted(preferences.items())
-        ]
+        copies = sorted(self.organisation.copies_of(database), key=lambda copy: copy.server)
+        preferences = _pairs({copy.server: copy.preference for copy in copies})
+        lags = {copy.server: v.time_span(copy.replay_lag) for copy in copies}
+        none = dict.fromkeys(lags, v.time_span(timedelta()))
+        replicated = database.dag and len(copies) > 1
         return {
             "Server": self.server_id(database.server, with_guid=True),
             "ServerName": database.server,
@@ -244,14 +223,28 @@ class Stores(Configuration):
                 "DatabaseAvailabilityGroup" if database.dag else "Server", 1 if database.dag else 0,
             ),
             "ReplicationType": v.enum(
-                f"{v.SYSTEM}.ReplicationType", "Remote" if database.dag else "None",
-                2 if database.dag else 0,
+                f"{v.SYSTEM}.ReplicationType", "Remote" if replicated else "None",
+                2 if replicated else 0,
             ),
-            "ActivationPreference": Obj(("System.Object[]", "System.Array", "System.Object"),
-                                        value=list(pairs)),
+            "DatabaseCopies": self._copy_ids(database, [copy.server for copy in copies]),
+            "InvalidDatabaseCopies": self._copy_ids(database, database.half_removed),
+            "ActivationPreference": preferences,
+            "ReplayLagTimes": _pairs(lags),
+            "TruncationLagTimes": _pairs(none),
             "EdbFilePath": v.local_path(rf"{folder}\{database.name}.edb"),
             "LogFolderPath": v.local_path(rf"E:\Logs\{database.name}"),
         }  # fmt: skip
+
+    def _copy_ids(self, database: Database, servers: Sequence[str]) -> Obj:
+        return v.identities(
+            [
+                v.configuration_id(
+                    self.places, (server, *self.database_names(database.name)), None,
+                    rf"{database.name}\{server}",
+                )
+                for server in servers
+            ]
+        )  # fmt: skip
 
     def _database_limits(self, database: Database) -> Live:
         culture = self.culture
@@ -273,65 +266,35 @@ class Stores(Configuration):
         }  # fmt: skip
 
     def _database_state(self, database: Database) -> Live:
-        backup = (self.organisation.now - timedelta(hours=19)).replace(minute=41, second=7)
+        backup = self.organisation.backups.of(database.name)
         return {
+            "MountAtStartup": database.mount_at_startup,
+            "WorkerProcessId": 6024 if database.mounted else None,
+            "BackupInProgress": self.organisation.backups.in_progress(
+                database, self.organisation.now
+            ),
+            "SnapshotLastFullBackup": None if backup.full is None else True,
+            "SnapshotLastIncrementalBackup": None if backup.incremental is None else True,
             "Mounted": database.mounted,
             "MountedOnServer": self.organisation.server(database.server).fqdn,
             "DatabaseSize": v.size(self.culture, -(-database.size // MIB) * MIB),
             "AvailableNewMailboxSpace": v.size(self.culture, database.white_space // MIB * MIB),
-            "LastFullBackup": backup,
-            "LastIncrementalBackup": None,
+            "LastFullBackup": backup.full,
+            "LastIncrementalBackup": backup.incremental,
         }
 
-    def _copies(self) -> Iterator[tuple[str, Live]]:
-        for database in self.organisation.databases.values():
-            for copy in self.organisation.copies:
-                if copy.database == database.name:
-                    yield self.copy_status(database, copy)
 
-    def _copy_state(self, database: Database, copy: Copy) -> tuple[str, int]:
-        """Status of a copy with its number; those beyond the first two are from memory."""
-        if copy.server in self.organisation.down:
-            return "ServiceDown", 7
-        if copy.active:
-            return ("Mounted", 11) if database.mounted else ("Dismounted", 12)
-        return "Healthy", 4
-
-    def copy_status(self, database: Database, copy: Copy) -> tuple[str, Live]:
-        """A row of Get-MailboxDatabaseCopyStatus."""
-        text = f"{copy.database}\\{copy.server}"
-        names = (copy.server, *self.database_names(copy.database))
-        queue = 0 if copy.active else round(copy.queue_logs)
-        lag = timedelta(seconds=queue / COPY_LOGS_PER_S + 3)
-        status = self._copy_state(database, copy)
-        state = f"{v.DATA}.ContentIndexStatusType"
-        inside = self.organisation.server(copy.server).version in _INDEX_IN_MAILBOX
-        identity = v.configuration_id(
-            self.places, names, guid(self.organisation.seed, "copy", text), text
-        )
-        return text, {
-            "Identity": identity,
-            "Id": identity,
-            "Name": text,
-            "DatabaseName": copy.database,
-            "MailboxServer": copy.server,
-            "ActiveDatabaseCopy": database.server.lower(),
-            "Status": v.enum("Microsoft.Exchange.Management.SystemConfigurationTasks.CopyStatus",
-                             *status),
-            "ActivationPreference": copy.preference,
-            "ActivationSuspended": False,
-            "ActiveCopy": copy.active,
-            "StatusRetrievedTime": self.organisation.now,
-            "LatestAvailableLogTime": None if copy.active else self.organisation.now,
-            "CopyQueueLength": Int64(queue),
-            "ReplayQueueLength": Int64(0 if copy.active else queue // 9),
-            "ContentIndexState": v.enum(
-                state, *(("NotApplicable", 5) if inside else ("Healthy", 0))
-            ),
-            "DiskFreeSpace": v.size(self.culture, copy.disk_free),
-            "DiskTotalSpace": v.size(self.culture, copy.disk_total),
-            "LastInspectedLogTime": None if copy.active else self.organisation.now - lag,
-            "LatestFullBackupTime": (self.organisation.now - timedelta(hours=19)).replace(
-                minute=41, second=7
-            ),
-        }  # fmt: skip
+def _pairs(by_server: Mapping[str, int | Obj]) -> Obj:
+    """A list of servers with a value each: `{[EX1, 1], [EX2, 2]}`."""
+    pairs: list[Value] = []
+    for server, value in by_server.items():
+        number = isinstance(value, int)
+        argument = f"System.Int32, {v.MSCORLIB}"
+        if not number:
+            argument = f"{v.DATA}.EnhancedTimeSpan, {v.DATA}, {v.TOKEN}"
+        key = f"{v.DIRECTORY}.ADObjectId, {v.DIRECTORY}, {v.TOKEN}"
+        pair = f"System.Collections.Generic.KeyValuePair`2[[{key}],[{argument}]]"
+        types = (pair, "System.ValueType", "System.Object")
+        shown = value.text if isinstance(value, Obj) else value
+        pairs.append(Obj(types, f"[{server}, {shown}]", {"Key": server, "Value": value}))
+    return Obj(("System.Object[]", "System.Array", "System.Object"), value=pairs)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from mailmig.lab.organisation import Mailbox, Organisation
+from mailmig.lab.organisation import Organisation
+from mailmig.lab.population import Mailbox
 from mailmig.model.quota import KIB
 
 # One mail has about this size; mailboxes differ by the factors.

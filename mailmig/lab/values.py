@@ -10,10 +10,10 @@ not count. `cut` does the same.
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, ParamSpec, Self
 from uuid import UUID
 
 from mailmig.lab.cultures import Culture
@@ -38,6 +38,61 @@ UNLIMITED_SIZE: Final = (f"{DATA}.Unlimited`1{SIZE_ARGUMENT}", *_VALUE)
 UNLIMITED_NUMBER: Final = (f"{DATA}.Unlimited`1[[System.Int32, {MSCORLIB}]]", *_VALUE)
 PARTITION: Final = UUID("59ce2f71-eaa2-4ddf-a4fa-f25069d0b324")
 NO_GUID: Final = UUID(int=0)
+
+# How many different constants of a kind are kept at most.
+KEPT: Final = 4096
+Given = ParamSpec("Given")
+
+
+class Constant(Obj):
+    """An object that never changes and stands in many others, in each as an object of its own.
+
+    `pieces` is its text as far as that does not depend on where it stands; whoever writes keeps
+    it there. General writers take two equal places of one object for references: `fresh` helps.
+    """
+
+    __slots__ = ("pieces",)
+
+    pieces: tuple[tuple[str, tuple[str, ...], str], ...]
+
+    @classmethod
+    def of(cls, obj: Obj) -> Self:
+        """The object, from now on constant."""
+        made = cls(obj.types, obj.text, obj.adapted, obj.extended, obj.value)
+        made.pieces = ()
+        return made
+
+
+def kept(make: Callable[Given, Obj]) -> Callable[Given, Constant]:
+    """The same values of the same arguments are made only once."""
+
+    known: dict[Hashable, Constant] = {}
+
+    def made(*given: Given.args, **named: Given.kwargs) -> Constant:
+        key = (given, *named.items())
+        found = known.get(key)
+        if found is None:
+            if len(known) >= KEPT:
+                known.clear()
+            found = known[key] = Constant.of(make(*given, **named))
+        return found
+
+    return made
+
+
+def fresh(value: Value, *, copy: bool = False) -> Value:
+    """The same with every constant in it as an object of its own; the rest stays what it is."""
+    if not isinstance(value, Obj):
+        return value
+    copy = copy or type(value) is Constant
+    inner = value.value
+    parts = [fresh(item, copy=copy) for item in inner] if type(inner) is list else inner
+    adapted = {name: fresh(one, copy=copy) for name, one in value.adapted.items()}
+    extended = {name: fresh(one, copy=copy) for name, one in value.extended.items()}
+    if copy:
+        return Obj(value.types, value.text, adapted, extended, parts)
+    value.adapted, value.extended, value.value = adapted, extended, parts
+    return value
 
 
 @lru_cache(maxsize=512)

@@ -8,20 +8,32 @@ Whoever reads or changes the organisation holds `lock`: cmdlets run in threads.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from threading import Event, RLock
 from typing import Final
 
+from mailmig.lab import services
+from mailmig.lab.activating import settle
+from mailmig.lab.batches import Batch
 from mailmig.lab.components import Components
+from mailmig.lab.contents import Contents
 from mailmig.lab.cultures import ENGLISH, Culture
+from mailmig.lab.delivering import Delivering
+from mailmig.lab.health_sets import Monitoring
+from mailmig.lab.imports import Imports
 from mailmig.lab.organisation import Organisation
+from mailmig.lab.profiles import Profile
+from mailmig.lab.public_folders import PublicFolders
+from mailmig.lab.running.layout import Layout
+from mailmig.lab.server_certificates import ServerCertificates
+from mailmig.lab.surroundings import Surroundings
+from mailmig.lab.transport import Transport
+from mailmig.lab.wsman.switches import Switches
 from mailmig.model.errors import MailmigError
 
-# How many oddities are remembered for the end of a test run.
-REMEMBERED: Final = 10_000
 # A running world brings its organisation forward in steps no shorter than this.
 STEP: Final = timedelta(seconds=1)
 
@@ -40,14 +52,22 @@ class Conditions:
     """How one server behaves now.
 
     `culture` is that of its sessions; every call waits `delay_s` of world time before its first
-    answer, and every cost per object counts `slowness` times. `stopped_services` are service
-    names in lower case.
+    answer, and every cost per object counts `slowness` times. `stopped_services` and the two after
+    it hold service names in lower case (see `mailmig.lab.services`), `stopped_pools` and
+    `recycled_pools` names of application pools that are stopped, or recycle from time to time.
+    `management` is what is odd about its remote PowerShell, `profile` about its objects.
     """
 
     culture: Culture = ENGLISH
     delay_s: float = 0.0
     slowness: float = 1.0
     stopped_services: set[str] = field(default_factory=set)
+    disabled_services: set[str] = field(default_factory=set)
+    started_services: dict[str, datetime] = field(default_factory=dict)
+    stopped_pools: set[str] = field(default_factory=set)
+    recycled_pools: set[str] = field(default_factory=set)
+    management: Switches = field(default_factory=Switches)
+    profile: Profile = field(default_factory=Profile)
 
 
 class World:
@@ -59,6 +79,7 @@ class World:
         *,
         speed: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        layout: Layout | None = None,
     ) -> None:
         if speed < 0:
             raise ValueError(f"time does not run backwards: speed {speed:g}")
@@ -66,25 +87,44 @@ class World:
         self.lock = RLock()
         self.speed = speed
         self.spent_s = 0.0
-        self.odd_values: deque[object] = deque(maxlen=REMEMBERED)
         # Per account in lower case: cmdlets, or "cmdlet/parameter", that its roles lack.
         self.lacking: dict[str, set[str]] = {}
-        self._conditions = {server.name.lower(): Conditions() for server in organisation.servers}
+        self._conditions = {
+            server.name.lower(): Conditions(stopped_services=services.resting(server))
+            for server in organisation.servers
+        }
         installed = organisation.now - timedelta(days=400)
         self._components = {
             server.name.lower(): Components(server.version, installed)
             for server in organisation.servers
         }
+        self._layout = layout
+        organisation.stopped_services = lambda name: self.conditions(name).stopped_services
         self._clock = clock
         self._since = clock()
         self._start = organisation.now
         self._closed = Event()
+        self.transport = Transport(self)
+        self.monitoring = Monitoring(self)
+        self.certificates = ServerCertificates(organisation)
+        self.imports = Imports(self)
+        self.batches: dict[str, Batch] = {}
+        self.left_behind: list[Batch] = []  # removed by force: their users are still there
+        self.public_folders = PublicFolders(organisation)
+        self.contents = Contents(organisation)
+        self.delivering = Delivering(self)
 
     @property
     def now(self) -> datetime:
         """The world's time; the organisation may be up to one step behind."""
         passed = (self._clock() - self._since) * self.speed
         return self._start + timedelta(seconds=passed)
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What stands around Exchange; made when somebody asks first."""
+        layout = self._layout or Layout.of(self.organisation, 0)
+        return Surroundings.of(self.organisation, layout, lambda: self.now, self.lock)
 
     def conditions(self, server: str) -> Conditions:
         """How a server behaves; raises `UnknownServer`."""
@@ -104,13 +144,25 @@ class World:
         with self.lock:
             now = self.now
             self._start, self._since = now + by, self._clock()
-            self.organisation.advance(max(self._start, self.organisation.now))
+            self._live(max(self._start, self.organisation.now))
 
     def sync(self) -> None:
-        """Bring the organisation to the present, if a step has passed."""
+        """Bring the organisation to the present, if a step has passed; its laws act at once."""
         with self.lock:
             if self.now - self.organisation.now >= STEP:
-                self.organisation.advance(self.now)
+                self._live(self.now)
+            settle(self.organisation)
+
+    def _live(self, to: datetime) -> None:
+        """The organisation first, then what happens in it beside its mailboxes."""
+        self.organisation.advance(to)
+        self.transport.advance(to)
+        self.monitoring.advance(to)
+        self.imports.advance(to)
+        self.delivering.settle()
+        for batch in self.batches.values():
+            batch.follow(self.organisation)
+        self.public_folders.follow()
 
     def spend(self, seconds: float) -> None:
         """Wait so long in the world's time; a world that stands still only counts it."""

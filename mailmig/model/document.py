@@ -137,7 +137,41 @@ class Table:
     rest: str = ""
 
 
-Block = Paragraph | Figures | Table | Note
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time with a value; `label` says in words what it is."""
+
+    begin: datetime
+    end: datetime
+    value: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Spans beside one name. In a tall lane their values are heights."""
+
+    title: str
+    spans: tuple[Span, ...]
+    unit: Unit = Unit.COUNT
+    tall: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What happens when: lanes over one time axis, `shaded` times behind all of them.
+
+    A picture: whoever shows text or data leaves it out, so it repeats what tables say.
+    """
+
+    key: str
+    title: str
+    text: str
+    lanes: tuple[Lane, ...]
+    shaded: tuple[Span, ...] = ()
+
+
+Block = Paragraph | Figures | Table | Note | Timeline
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,26 @@ class State(Enum):
     MOVED = "moved"
 
 
+class Progress(Enum):
+    """How far a move is, as the states of a re-plan tell it."""
+
+    PENDING = "pending"
+    COPYING = "copying"
+    SYNCED = "synced"
+    MOVED = "moved"
+    FAILED = "failed"
+    EXCLUDED = "excluded"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How far one mailbox is; `database` is where it went or is copied to, "" as planned."""
+
+    mailbox: str
+    progress: Progress
+    database: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class PlanMailbox:
     """One mailbox as the planner sees it.
@@ -144,6 +164,9 @@ class TargetDatabase:
 class TargetServer:
     """A server of the target. Its "GB" is 1024**3 bytes, as everywhere in Exchange.
 
+    `gb_per_hour` is what all moves together do. `max_concurrent_moves` limits it where it was
+    measured what one move does, `gb_per_hour_per_move`; alone it says nothing about bytes.
+
     The planning example shows it: its servers together do 1.5 times the bytes per hour of
     its windows when GB is 1024**3, and 1.397 times when it is 10**9.
     """
@@ -152,12 +175,20 @@ class TargetServer:
     gb_per_hour: float | None = None
     max_concurrent_moves: int | None = None
     site: str = ""
+    gb_per_hour_per_move: float | None = None
+
+    @property
+    def speed(self) -> float | None:
+        """GB per hour: the less of the whole and of all moves at a time; `None`: not given."""
+        limits = [] if self.gb_per_hour is None else [self.gb_per_hour]
+        if self.max_concurrent_moves is not None and self.gb_per_hour_per_move is not None:
+            limits.append(self.max_concurrent_moves * self.gb_per_hour_per_move)
+        return min(limits, default=None)
 
     def bytes_in(self, window: Window) -> int | None:
         """What the server can take in a window; `None` where its speed was not given."""
-        if self.gb_per_hour is None:
-            return None
-        return int(self.gb_per_hour * GIB * window.working_hours)
+        speed = self.speed
+        return None if speed is None else int(speed * GIB * window.working_hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +262,8 @@ class PlanData:
     """All that a plan is made from.
 
     `new_delegate` and `new_owner` are the factors of a share whose delegate, or whose owner,
-    moves first. `notes` tell how the data came about and are no part of what is planned.
+    moves first. At most the part `department_share` (0 to 1) of a department moves in one
+    window. `notes` tell how the data came about and are no part of what is planned.
     """
 
     mailboxes: tuple[PlanMailbox, ...]
@@ -241,6 +273,7 @@ class PlanData:
     pins: tuple[Pin, ...] = ()
     new_delegate: float = 1.0
     new_owner: float = 1.0
+    department_share: float = 1.0
     notes: tuple[Note, ...] = ()
 
 
@@ -250,7 +283,7 @@ class Why(Enum):
     PIN = "pin"
     FIRST = "first"  # system mailboxes go before all others
     DEPARTMENT = "department"
-    PARTNERS = "partners"  # has no department: goes with those it shares with
+    PARTNERS = "partners"  # goes with those it shares with
     ROOM = "room"  # goes where room was left
 
 
@@ -311,6 +344,7 @@ class Rule(Enum):
     COPY_RATE = "bytes copied until the window"
     SERVER = "server throughput"
     SOURCE_SHARE = "share of the source database"
+    DEPARTMENT_SHARE = "part of the department"
     DATABASE = "database room"
     LOG = "log headroom"
     PIN = "pin"
@@ -341,11 +375,35 @@ class PinPrice:
 
 
 @dataclass(frozen=True, slots=True)
+class FreezePrice:
+    """The weight-days that this plan would cost less if the `days` of a freeze were left out."""
+
+    reason: str
+    days: float
+    exposure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The exposure, in weight-days, of what admins do today, on the same data.
+
+    Each fills window after window from a list under the same limits: by name, by department
+    and name, component by component (the largest first). `None`: somebody was left over.
+    """
+
+    alphabetical: float | None
+    department: float | None
+    components: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class PlanMetrics:
     """What a plan costs, as planning defines it: exposure, people, makespan, balance, limits.
 
     `person_days` adds up, over all delegates, the days with at least one cut. `balance` is
-    the fullest database's fill over the mean fill; 1.0 when nothing is placed.
+    the fullest database's fill over the mean fill; 1.0 when nothing is placed. `pilot_price`
+    is what is cut from the pilot until the next window: what it would save to move the
+    pilot's people then. `comparison` is `None` where there was nothing to compute it with.
     """
 
     exposure: float
@@ -360,14 +418,32 @@ class PlanMetrics:
     balance: float
     limits: tuple[LimitUse, ...]
     pin_prices: tuple[PinPrice, ...]
+    freeze_prices: tuple[FreezePrice, ...] = ()
+    pilot_price: float = 0.0
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlanBounds:
-    """What no plan can beat. The window is "" when there is nothing to move."""
+    """What no plan can beat. The window is "" when there is nothing to move.
+
+    No plan has less than `exposure` weight-days; `proven` tells that each gap's cheapest cut
+    was found, `searched` that more was looked at than what nobody can avoid.
+    """
 
     makespan_window: str
     makespan: datetime | None
+    exposure: float = 0.0
+    proven: bool = False
+    searched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who approved a plan, and when."""
+
+    by: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +460,9 @@ class Plan:
     """A plan with all that it was made from: it is shown and checked, never made again.
 
     `created` and all other times are in UTC; `zone` is the zone in which they are shown.
-    `snapshot` is the id of the inventory, "" when the data came from a folder.
+    `snapshot` is the id of the inventory, "" when the data came from a folder. `seed` is the
+    first seed of the search. `previous` is the digest (SHA-256) of the plan that this one
+    takes the place of, "" for a first plan.
     """
 
     data: PlanData
@@ -395,3 +473,5 @@ class Plan:
     bounds: PlanBounds
     notes: tuple[Note, ...] = ()
     snapshot: str = ""
+    seed: int = 0
+    previous: str = ""

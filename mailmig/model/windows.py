@@ -1,4 +1,4 @@
-"""What a Windows machine says about itself: nodes, witness, services, volumes, start, records.
+"""What a Windows machine says about itself: cluster, services, volumes, start, records, health.
 
 Sizes are bytes, as `int`; `None` is "unknown". Moments are aware. Numbers of states are kept as
 Windows' own enums name them; a number that is new there becomes `UNKNOWN`, never an error.
@@ -130,7 +130,148 @@ class ZoneRecord:
     stamped: datetime | None
 
 
-WindowsFact = ClusterNode | ClusterWitness | Service | Volume | SystemStart | ZoneRecord
+@dataclass(frozen=True, slots=True)
+class ZoneAgeing:
+    """How one server treats old records of a zone.
+
+    `update` is the word of Windows' enum: None, Secure, NonsecureAndSecure. `scavenges_every` is
+    None on a server that never scavenges by itself.
+    """
+
+    zone: str
+    in_directory: bool
+    update: str
+    ageing: bool
+    no_refresh: timedelta
+    refresh: timedelta
+    scavenges_every: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterHeartbeat:
+    """How long a cluster waits for a node: delays in milliseconds, thresholds in missed beats."""
+
+    same_subnet_delay: int
+    same_subnet_threshold: int
+    cross_subnet_delay: int
+    cross_subnet_threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """One page file. Sizes are MB; 0 for both is a size that the system manages."""
+
+    path: str
+    initial_mb: int
+    largest_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class MachineHealth:
+    """The settings and the state of a Windows that health.md 2.11 asks about.
+
+    `reboot` names why a restart is due: Servicing, Update, Rename. `setup` are installations that
+    run now. `power_plan` is a GUID in small letters. `keep_alive_ms` and `ipv6_disabled` are None
+    where nothing is set. `dotnet` is the Release number of the registry.
+    """
+
+    name: str
+    version: str
+    revision: int | None
+    is_controller: bool
+    memory: int
+    processors: int
+    reboot: tuple[str, ...]
+    setup: tuple[str, ...]
+    page_automatic: bool
+    page_files: tuple[PageFile, ...]
+    power_plan: str
+    keep_alive_ms: int | None
+    ipv6_disabled: int | None
+    proxy: str
+    credential_guard: bool
+    dotnet: int | None
+    runtimes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCard:
+    """One card with an address. `discarded` is None where nobody counts for it."""
+
+    name: str
+    addresses: tuple[str, ...]
+    discarded: int | None
+    registers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventLog:
+    """One event log. `oldest` is None for an empty one."""
+
+    name: str
+    size: int
+    largest: int
+    full: bool
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One counter by the names of its WMI class and property, which no language translates."""
+
+    group: str
+    instance: str
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class HyperVHost:
+    """A host. `cores` are physical; `features` are ids of Win32_ServerFeature, roles only."""
+
+    name: str
+    cores: int
+    memory: int
+    features: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint of a virtual machine. `kind` is the word of Hyper-V's enum: Standard, Recovery."""
+
+    name: str
+    at: datetime
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualMachine:
+    """A virtual machine as its host knows it (operations.md 9).
+
+    States and actions are the words of Hyper-V's enums, never translated: Running, Off, Saved;
+    ShutDown, Save, TurnOff; Disabled, Standard, Production. `apart` are the classes that a rule
+    of the host cluster keeps on different hosts. `memory` is what it has now.
+    """
+
+    name: str
+    state: str
+    host: str
+    processors: int
+    memory: int
+    dynamic_memory: bool
+    stop_action: str
+    checkpoint_type: str
+    checkpoints: tuple[Checkpoint, ...]
+    time_sync: bool
+    disks: tuple[str, ...]
+    apart: tuple[str, ...]
+
+
+WindowsFact = (
+    ClusterHeartbeat | ClusterNode | ClusterWitness | Counter | EventLog | HyperVHost
+    | MachineHealth | NetworkCard | Service | SystemStart | VirtualMachine | Volume | ZoneAgeing
+    | ZoneRecord
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from mailmig.model.document import SUMMARY, Cell, Document, Figures, Shown, Table, Unit
 from mailmig.model.errors import MissingExtra
+from mailmig.render.timeline import drawn
 from mailmig.render.units import MINUS, plain, shown, time_text
 
 # Long lists other than the one with everybody end here; the rest stands in that one.
@@ -48,6 +49,7 @@ def render(document: Document, *, lines: int | None = LINES) -> str:
         rows=lambda table: _rows(table, lines),
         plain=plain,
         row_of=_between_cells(),
+        drawn=drawn,
     )
     return "".join(page)
 

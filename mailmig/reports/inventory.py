@@ -138,7 +138,9 @@ def _subtitle(info: SnapshotInfo) -> str:
 
 def _figures(snapshot: Snapshot, total: Sum) -> Figures:
     people = sum(mailbox.kind in PEOPLE for mailbox in snapshot.mailboxes)
-    left = sum(mailbox.kind in NEVER_MOVED for mailbox in snapshot.mailboxes)
+    left: Cell = sum(mailbox.kind in NEVER_MOVED for mailbox in snapshot.mailboxes)
+    if not left and not _read(snapshot, "monitoring_mailboxes"):
+        left = UNKNOWN
     unknown = f"{total.unknown:,} sizes are unknown" if total.unknown else ""
     figures = [
         Figure("mailboxes", "Mailboxes", total.mailboxes, remark=f"{people:,} of people"),
@@ -173,9 +175,15 @@ def _counted(snapshot: Snapshot, key: str) -> int:
     return 0
 
 
+def _read(snapshot: Snapshot, file: str) -> bool:
+    """Whether the source had such a file at all, or what stands in it."""
+    rows = (about.get("rows") for about in snapshot.facts.get("import", ()))
+    return any(isinstance(files, dict) and file in files for files in rows)
+
+
 def _gaps(info: SnapshotInfo) -> Iterator[Block]:
     if not info.gaps:
-        yield Note("Nothing is missing in the export.", Tone.GOOD)
+        yield Note("Nothing is missing.", Tone.GOOD)
         return
     columns = (Column("what", "What"), Column("cost", "What it costs"))
     rows = [(gap.what, gap.cost) for gap in info.gaps]

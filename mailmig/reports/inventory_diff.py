@@ -28,7 +28,7 @@ from mailmig.model.document import (
     Unit,
 )
 from mailmig.model.organisation import Server, build_text
-from mailmig.model.quota import UNKNOWN
+from mailmig.model.quota import UNKNOWN, Quota, Quotas
 from mailmig.model.snapshot import Snapshot
 from mailmig.rules.quotas import Comparison, Holding, PersonGain
 from mailmig.wire.collection import MAILBOX_FILES
@@ -44,7 +44,7 @@ _WHAT: Final[tuple[tuple[str, str, Callable[[PersonGain], bool]], ...]] = (
     ("gone", "Gone", lambda p: p.seen_after is None),
     ("moved", "Moved to another database", lambda p: _differs(p, lambda h: h.database.casefold())),
     ("converted", "Of another kind", lambda p: _kinds(p)[0] != _kinds(p)[1]),
-    ("quota", "Other limits", lambda p: _differs(p, lambda h: h.quotas)),
+    ("quota", "Other limits", lambda p: _other_limits(p)),
     ("archive", "Archive came or went", lambda p: _differs(p, lambda h: h.archive is None)),
 )
 
@@ -82,6 +82,18 @@ def _what(person: PersonGain) -> tuple[str, ...]:
 def _differs(person: PersonGain, view: Callable[[Holding], object]) -> bool:
     before, after = person.before, person.after
     return before is not None and after is not None and view(before) != view(after)
+
+
+def _other_limits(person: PersonGain) -> bool:
+    """Whether a limit is another one; one that is unknown on a side is no other one."""
+    if person.before is None or person.after is None:
+        return False
+    pairs = zip(_limits(person.before.quotas), _limits(person.after.quotas), strict=True)
+    return any(UNKNOWN not in pair and pair[0] != pair[1] for pair in pairs)
+
+
+def _limits(quotas: Quotas) -> tuple[Quota, ...]:
+    return quotas.warn, quotas.send, quotas.receive
 
 
 def _kinds(person: PersonGain) -> tuple[str, str]:

@@ -16,52 +16,41 @@ The session of a server sees its own domain unless told otherwise: recipients ar
 `IgnoreDefaultScope`, so those of all domains of the forest come.
 """
 
-import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from mailmig.model.command import Command, Parameter
+from mailmig.model.command import BadCommand, Command
 from mailmig.model.errors import MailmigError
 from mailmig.run.export_rows import KEEP, guid_of, is_about, is_self, row, said
-from mailmig.run.export_writing import CannotWriteExport, ExportWriter, FileEntry, Manifest, RowFile
+from mailmig.run.export_writing import ExportWriter, FileEntry, Manifest, RowFile
+from mailmig.run.questions import Progress, given, in_order
 from mailmig.sources.exchange import Exchange
 from mailmig.sources.exchange_session import CULTURE
 from mailmig.sources.remote_errors import (
     BrokenReply,
     CmdletNotAllowed,
-    LoginRefused,
+    CommandError,
     NotTheOne,
-    RemotingNotAllowed,
+    ResultCut,
     ServerFault,
     ShellExpired,
-    TlsNotTrusted,
     TookTooLong,
-    TooManySessions,
-    Unreachable,
-    WrongEndpoint,
 )
 from mailmig.wire.clixml import Obj
 from mailmig.wire.collect_script import call
 from mailmig.wire.collection import EXPORTS, MAILBOX_FILES, Each, Export
 
-Progress = Callable[[str, int, int | None], None]
-"""Told of each file: name, how many objects or questions are done, of how many (None: unknown)."""
-
-# After these nobody can ask any more, or nothing can be written.
-_FATAL: Final = (
-    Unreachable, TlsNotTrusted, LoginRefused, RemotingNotAllowed, WrongEndpoint, TooManySessions,
-    CannotWriteExport,
-)  # fmt: skip
 # After these the next question may go well; when it does not so often in a row, a file is given up.
 _PATIENCE: Final = (ShellExpired, TookTooLong, BrokenReply, ServerFault)
+# These are about one question. After any other error nobody can ask any more, or nothing can be
+# written: no connection, no trust, no logon, no room.
+_OF_ONE: Final = (CommandError, BadCommand, NotTheOne, ResultCut, *_PATIENCE)
 _GIVE_UP: Final = 3
-_WIDE: Final = ("Get-Mailbox", "Get-User", "Get-Group")
 
 
 @dataclass(slots=True)
@@ -219,7 +208,12 @@ class _Collector:
         if unsure:
             tally.add(f"not everything could be asked about: {unsure}")
         questions = list(self._questions(export, cmdlet))
-        async with aclosing(self._answers(export, questions)) as answers:
+
+        def answered(question: _Question) -> Awaitable[_Answer]:
+            return self._answer(export, question)
+
+        ahead = 2 * self._exchange.settings.parallel
+        async with aclosing(in_order(questions, answered, ahead)) as answers:
             done = 0
             async for question, answer in answers:
                 for item in answer.rows:
@@ -231,15 +225,15 @@ class _Collector:
                     return
 
     async def _ask_once(self, export: Export, cmdlet: str, file: RowFile, tally: _Tally) -> None:
-        command = Command(cmdlet, tuple(_given(export, cmdlet)))
+        command = Command(cmdlet, tuple(given(export, cmdlet)))
         try:
             async with aclosing(self._rows(command, export, tally.add)) as rows:
                 async for item in rows:
                     await self._take(export, item, file, None)
                     self._progress(export.name, file.count, None)
-        except (*_FATAL, CmdletNotAllowed):
+        except CmdletNotAllowed:
             raise
-        except MailmigError as error:
+        except _OF_ONE as error:
             tally.broken = True
             tally.add(error)
 
@@ -257,29 +251,6 @@ class _Collector:
         if export.each is Each.MAILBOX:
             wanted = (*wanted, "Identity")
         return self._exchange.ask(command, wanted, on_error=heard)
-
-    async def _answers(
-        self, export: Export, questions: Iterable[_Question]
-    ) -> AsyncGenerator[tuple[_Question, _Answer]]:
-        """The answers in the order of the questions, of which a few run ahead."""
-        ahead = 2 * self._exchange.settings.parallel
-        upcoming = iter(questions)
-        running: deque[tuple[_Question, asyncio.Task[_Answer]]] = deque()
-        try:
-            while True:
-                while len(running) < ahead and (question := next(upcoming, None)):
-                    task = asyncio.create_task(self._answer(export, question))
-                    running.append((question, task))
-                if not running:
-                    return
-                question, task = running[0]
-                answer = await task
-                running.popleft()
-                yield question, answer
-        finally:
-            for _, task in running:
-                task.cancel()
-            await asyncio.gather(*(task for _, task in running), return_exceptions=True)
 
     async def _answer(self, export: Export, question: _Question) -> _Answer:
         """What one question of many gave. Raises what ends the file or everything."""
@@ -302,9 +273,9 @@ class _Collector:
                         self._writer.manifest.self_name = said(item.get("User"))
                     if keep is None or keep(item):
                         answer.rows.append(item)
-        except (*_FATAL, CmdletNotAllowed):
+        except CmdletNotAllowed:
             raise
-        except MailmigError as error:
+        except _OF_ONE as error:
             answer.errors.append(error)
         return answer
 
@@ -334,17 +305,17 @@ class _Collector:
                 self._writer.manifest.server_version = version
 
     def _questions(self, export: Export, cmdlet: str) -> Iterator[_Question]:
-        given = tuple(_given(export, cmdlet))
+        common = tuple(given(export, cmdlet))
         if export.each is Each.DATABASE:
             for name in self._databases:
-                yield _Question(Command(cmdlet, (*given, (export.by, name))), name)
+                yield _Question(Command(cmdlet, (*common, (export.by, name))), name)
             return
         for mailbox in self._mailboxes:
             if export.each is Each.ARCHIVE and (
                 not mailbox.archive or mailbox.archive in self._listed
             ):
                 continue
-            command = Command(cmdlet, (*given, ("Identity", mailbox.by[export.by])))
+            command = Command(cmdlet, (*common, ("Identity", mailbox.by[export.by])))
             yield _Question(command, mailbox=mailbox)
 
     def _unsure(self, export: Export) -> str:
@@ -371,10 +342,3 @@ def _mailbox(item: Obj) -> _Mailbox:
         item.get("ExchangeGuid"), {"Guid": guid_of(item.get("Guid")), "DistinguishedName": dn},
         guid_of(item.get("ArchiveGuid")), frozenset(names - {""}),
     )  # fmt: skip
-
-
-def _given(export: Export, cmdlet: str) -> Iterator[tuple[str, Parameter]]:
-    for name, value in export.parameters:
-        yield name, True if value is None else value
-    if cmdlet in _WIDE:
-        yield "IgnoreDefaultScope", True

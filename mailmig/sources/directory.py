@@ -1,8 +1,8 @@
 """Asks one domain controller over LDAP: mailboxes, rights, databases, servers, sites.
 
-    async with Directory("ls-dc1.town.example", settings, password) as directory:
-        mailboxes = await directory.mailboxes()
-        edges = await directory.edges()
+    async with Directory("ls-dc1.town.example", settings) as directory:
+        everybody = await directory.everybody()
+        everybody.mailboxes, everybody.edges, everybody.trustees
 
 A controller shows what has reached it: another may be some minutes ahead. It holds its own
 domain; mailboxes of other domains of the forest are asked for at one of theirs. What the
@@ -14,7 +14,10 @@ descriptors (`wire.security_descriptor`), trustees are spelt as the cmdlets prin
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
 from types import TracebackType
 from typing import Final, Self
 
@@ -27,36 +30,32 @@ from mailmig.model.directory import (
     Kind,
     Mailbox,
     Right,
-    TrusteeKind,
 )  # fmt: skip
 from mailmig.model.forest import AutodiscoverPoint, Site, SiteController
 from mailmig.model.names import AddressMap
 from mailmig.model.organisation import Server
-from mailmig.model.secret import Secret
 from mailmig.model.snapshot import Gap
 from mailmig.sources.directory_configuration import ATTRIBUTES, QUESTION, Configuration
 from mailmig.sources.directory_connection import (
     DACL_ONLY,
+    Control,
     DirectoryConnection,
-    DirectorySettings,
 )  # fmt: skip
 from mailmig.sources.directory_errors import NoExchange, QuestionFailed
-from mailmig.sources.directory_trustees import PRINCIPAL, PRINCIPALS, Trustees
+from mailmig.sources.directory_settings import DirectorySettings
+from mailmig.sources.directory_trustees import (
+    ELSEWHERE,
+    OTHERS,
+    PRINCIPAL,
+    Trustee,
+    Trustees,
+)
 from mailmig.sources.directory_values import Raw, Values, canonical, canonical_unit, parent
+from mailmig.sources.export_rows import RECIPIENT_TYPES
+from mailmig.sources.remote_logon import LogonGate
 from mailmig.wire.security_descriptor import BadDescriptor, full_access, send_as
 
 __all__ = ["Directory", "DirectorySettings"]
-
-# msExchRecipientTypeDetails (migration.md 2.1), in the words of the cmdlets.
-TYPE_NAMES: Final = {
-    1: "UserMailbox", 2: "LinkedMailbox", 4: "SharedMailbox", 8: "LegacyMailbox",
-    16: "RoomMailbox", 32: "EquipmentMailbox", 8192: "SystemAttendantMailbox",
-    16384: "SystemMailbox", 8_388_608: "ArbitrationMailbox", 536_870_912: "DiscoveryMailbox",
-    2_147_483_648: "RemoteUserMailbox", 8_589_934_592: "RemoteRoomMailbox",
-    17_179_869_184: "RemoteEquipmentMailbox", 34_359_738_368: "RemoteSharedMailbox",
-    68_719_476_736: "PublicFolderMailbox", 137_438_953_472: "TeamMailbox",
-    549_755_813_888: "MonitoringMailbox", 70_368_744_177_664: "AuditLogMailbox",
-}  # fmt: skip
 
 MAILBOXES_FILTER: Final = "(msExchMailboxGuid=*)"
 MAILBOX_ATTRIBUTES: Final = (
@@ -67,16 +66,43 @@ MAILBOX_ATTRIBUTES: Final = (
     "msExchArchiveDatabaseLink", "msExchArchiveWarnQuota", "msExchArchiveQuota",
     "msExchELCMailboxFlags", "msExchUserHoldPolicies", "msExchHideFromAddressLists",
 )  # fmt: skip
-_RIGHTS: Final = (
-    "msExchMailboxGuid", "msExchMailboxSecurityDescriptor", "nTSecurityDescriptor",
-    "publicDelegates",
-)  # fmt: skip
+_HELD_IN: Final = {
+    "msExchMailboxSecurityDescriptor": Right.FULL_ACCESS,
+    "nTSecurityDescriptor": Right.SEND_AS,
+}
+_RIGHTS: Final = (*_HELD_IN, "publicDelegates")
 _TOP: Final = (
     "defaultNamingContext", "configurationNamingContext", "rootDomainNamingContext",
-    "namingContexts", "dnsHostName",
+    "namingContexts", "dnsHostName", "currentTime",
 )  # fmt: skip
 # msExchELCMailboxFlags: the bit of a litigation hold.
 _ON_HOLD: Final = 8
+
+OnPage = Callable[[int], None]
+"""Told how many objects have come so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """The domain's people: all mailboxes, the rights on them, and who may hold one."""
+
+    mailboxes: tuple[Mailbox, ...]
+    edges: tuple[Edge, ...]
+    trustees: Trustees
+
+
+@dataclass(frozen=True, slots=True)
+class _Grants:
+    """Who may use one mailbox, as the directory holds it: SIDs, and distinguished names.
+
+    `cut` is its entry where only a part of `on_behalf` came.
+    """
+
+    owner: str
+    full_access: list[bytes]
+    send_as: list[bytes]
+    on_behalf: list[str]
+    cut: tuple[str, Raw] | None = None
 
 
 class Directory:
@@ -89,17 +115,20 @@ class Directory:
         self,
         server: str,
         settings: DirectorySettings,
-        password: Secret,
         addresses: AddressMap | None = None,
+        gate: LogonGate | None = None,
     ) -> None:
         self.server = server
-        self._connection = DirectoryConnection(server, settings, password, addresses)
+        self._connection = DirectoryConnection(server, settings, addresses, gate)
         self._values = Values()
         self._base = ""
+        self.opened_at: datetime | None = None  # by the controller's clock, if it tells
         self._configuration_base = ""
         self._configuration: Configuration | None = None
-        self._trustees: Trustees | None = None
+        self._everybody: Everybody | None = None
         self._bad_descriptors = 0
+        self._no_descriptors: Counter[str] = Counter()  # by attribute
+        self._doubles: dict[str, None] = {}  # distinguished names
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -152,16 +181,31 @@ class Directory:
                     "rights on these mailboxes are missing",
                 )
             )
+        found += [
+            Gap(
+                f"{name} was not shown of {count:,} mailboxes",
+                f"{_HELD_IN[name].value} on them is unknown: may the account read it?",
+            )
+            for name, count in sorted(self._no_descriptors.items())
+        ]
+        if self._doubles:
+            found.append(
+                Gap(
+                    f"mailboxes with the ExchangeGuid of another one: {len(self._doubles):,} "
+                    f"(the first: {next(iter(self._doubles))})",
+                    "of each ExchangeGuid the first one counts, the others are left out",
+                )
+            )
         return tuple(found)
 
     async def mailboxes(self) -> tuple[Mailbox, ...]:
         """All mailboxes of the domain, of every kind; their usage is unknown here."""
         configuration = await self.configuration()
-        values = self._values
+        values, seen = self._values, set[str]()
 
         def make(dn: str, raw: Raw) -> Mailbox | None:
             values.take(dn, raw)
-            return _mailbox(values, configuration)
+            return self._once(_mailbox(values, configuration), seen)
 
         pages = self._connection.pages(self._base, MAILBOXES_FILTER, MAILBOX_ATTRIBUTES, make)
         return tuple([mailbox async for page in pages for mailbox in page])
@@ -193,32 +237,28 @@ class Directory:
         """All domain controllers of the forest."""
         return (await self.configuration()).controllers
 
-    async def edges(self) -> tuple[Edge, ...]:
-        """Full Access, Send As and Send on behalf: explicit, allowing, of others.
+    async def everybody(self, on_page: OnPage | None = None) -> Everybody:
+        """Mailboxes and rights in one go: Full Access, Send As, Send on behalf. Read once.
 
-        A SID of this domain that nobody has is an orphan; one of another domain is an account
-        that we cannot see from here. Equal edges come once.
+        Rights are explicit, allowing, of others. A SID of this domain that nobody has is an
+        orphan; one of another domain is an account that we cannot see from here. Equal edges
+        come once, those of one right together.
         """
-        trustees = await self.trustees()
-        values = self._values
+        if self._everybody is None:
+            self._everybody = await self._read(_RIGHTS, (DACL_ONLY,), on_page)
+        return self._everybody
 
-        def make(dn: str, raw: Raw) -> list[Edge] | None:
-            values.take(dn, raw)
-            owner = values.guid("msExchMailboxGuid")
-            return self._edges(owner, trustees) if owner else None
-
-        pages = self._connection.pages(
-            self._base, MAILBOXES_FILTER, _RIGHTS, make, controls=(DACL_ONLY,)
-        )
-        return tuple([edge async for page in pages for edges in page for edge in edges])
+    async def edges(self) -> tuple[Edge, ...]:
+        """The rights of `everybody`."""
+        return (await self.everybody()).edges
 
     async def groups(self, guids: Collection[str] | None = None) -> tuple[Group, ...]:
         """Groups with all mailboxes in them, however they are nested: these, or all.
 
         Whoever belongs to a group as his primary one is in it, too.
         """
-        trustees = await self.trustees()
-        return trustees.groups(guids)
+        everybody = self._everybody or await self._read((), (), None)
+        return everybody.trustees.groups(guids)
 
     async def configuration(self) -> Configuration:
         """Everything that the configuration says about Exchange and the sites, read once."""
@@ -234,24 +274,57 @@ class Directory:
             self._configuration = found
         return self._configuration
 
-    async def trustees(self) -> Trustees:
-        """Everybody in the domain who has a SID, read once."""
-        if self._trustees is None:
-            configuration = await self.configuration()
-            found = Trustees(configuration.netbios(self._base))
-            values = self._values
+    async def _read(
+        self, rights: Sequence[str], controls: Sequence[Control], on_page: OnPage | None
+    ) -> Everybody:
+        configuration = await self.configuration()
+        trustees = Trustees(configuration.netbios(self._base))
+        values, seen = self._values, set[str]()
 
-            def learn(dn: str, raw: Raw) -> tuple[str, Raw] | None:
-                values.take(dn, raw)
-                return (dn, raw) if found.learn(values) else None
+        def make(dn: str, raw: Raw) -> tuple[Mailbox, _Grants] | None:
+            values.take(dn, raw)
+            trustees.learn(values)
+            mailbox = self._once(_mailbox(values, configuration), seen)
+            if mailbox is None:
+                return None
+            return mailbox, self._grants(mailbox) if rights else _Grants("", [], [], [])
 
-            pages = self._connection.pages(self._base, PRINCIPALS, PRINCIPAL, learn)
-            many = [row async for page in pages for row in page]
-            for dn, raw in many:  # groups of which a part came only
-                members = await self._connection.all_values(dn, "member", raw)
-                found.members(dn, [member.decode("utf-8", "replace") for member in members])
-            self._trustees = found
-        return self._trustees
+        wanted = dict.fromkeys((*MAILBOX_ATTRIBUTES, *PRINCIPAL, *rights))
+        pages = self._connection.pages(
+            self._base, MAILBOXES_FILTER, tuple(wanted), make, controls=controls
+        )
+        mailboxes: list[Mailbox] = []
+        grants: list[_Grants] = []
+        async for page in pages:
+            mailboxes += [mailbox for mailbox, _ in page]
+            grants += [of_one for _, of_one in page]
+            if on_page is not None:
+                on_page(len(mailboxes))
+        await self._others(trustees)
+        for one in grants:
+            if one.cut is not None:
+                one.on_behalf[:] = await self._all_names("publicDelegates", *one.cut)
+        by_right = zip(*(_edges(one, trustees) for one in grants), strict=True)
+        edges = tuple(chain.from_iterable(chain.from_iterable(by_right)))
+        return Everybody(tuple(mailboxes), edges, trustees)
+
+    async def _others(self, trustees: Trustees) -> None:
+        """Groups, accounts without a mailbox, machines: whoever else may hold a right."""
+        values = self._values
+
+        def learn(dn: str, raw: Raw) -> tuple[str, Raw] | None:
+            values.take(dn, raw)
+            return (dn, raw) if trustees.learn(values) else None
+
+        pages = self._connection.pages(self._base, OTHERS, PRINCIPAL, learn)
+        many = [row async for page in pages for row in page]
+        for dn, raw in many:  # groups of which a part came only
+            trustees.members(dn, await self._all_names("member", dn, raw))
+
+    async def _all_names(self, attribute: str, dn: str, raw: Raw) -> list[str]:
+        """The distinguished names in an attribute of an entry of which a part came only."""
+        found = await self._connection.all_values(dn, attribute, raw)
+        return [name.decode("utf-8", "replace") for name in found]
 
     async def _look_at_the_top(self) -> None:
         raw = await self._connection.one("", _TOP)
@@ -261,34 +334,54 @@ class Directory:
         self._base = values.text("defaultNamingContext") or next(iter(contexts), "")
         if not self._base:
             raise QuestionFailed(self.server, "rootDSE", "no naming context", "")
+        self.opened_at = values.moment("currentTime")
         told = values.text("configurationNamingContext")
         self._configuration_base = told or f"CN=Configuration,{self._base}"
 
-    def _edges(self, owner: str, trustees: Trustees) -> list[Edge]:
-        """The edges of the mailbox that `_values` stands at."""
-        values, edges = self._values, []
-        for attribute, right, granted in (
-            ("msExchMailboxSecurityDescriptor", Right.FULL_ACCESS, full_access),
-            ("nTSecurityDescriptor", Right.SEND_AS, send_as),
-        ):
-            raw = values.bytes(attribute)
-            if not raw:
-                continue
-            try:
-                sids = granted(raw)
-            except BadDescriptor:
-                self._bad_descriptors += 1
-                continue
-            edges += _of_one(owner, right, map(trustees.by_sid, sids))
-        if values.has("publicDelegates"):
-            names = map(trustees.by_name, values.texts("publicDelegates"))
-            edges += _of_one(owner, Right.SEND_ON_BEHALF, names)
-        return edges
+    def _once(self, mailbox: Mailbox | None, seen: set[str]) -> Mailbox | None:
+        """The mailbox; None where there was one of its ExchangeGuid, which happens to copies."""
+        if mailbox is None or mailbox.exchange_guid not in seen:
+            seen.add(mailbox.exchange_guid if mailbox else "")
+            return mailbox
+        self._doubles[mailbox.distinguished_name] = None
+        return None
+
+    def _grants(self, mailbox: Mailbox) -> _Grants:
+        """The rights on the mailbox that `_values` stands at."""
+        values = self._values
+        return _Grants(
+            mailbox.exchange_guid,
+            self._granted("msExchMailboxSecurityDescriptor", full_access, mailbox.kind),
+            self._granted("nTSecurityDescriptor", send_as, mailbox.kind),
+            values.texts("publicDelegates"),
+            (values.dn, values.raw) if values.is_cut("publicDelegates") else None,
+        )
+
+    def _granted(
+        self, attribute: str, read: Callable[[bytes], list[bytes]], kind: Kind
+    ) -> list[bytes]:
+        raw = self._values.bytes(attribute)
+        if not raw:
+            self._no_descriptors[attribute] += kind is not Kind.REMOTE
+            return []
+        try:
+            return read(raw)
+        except BadDescriptor:
+            self._bad_descriptors += 1
+            return []
 
 
-def _of_one(
-    owner: str, right: Right, trustees: Iterable[tuple[TrusteeKind, str, str]]
-) -> list[Edge]:
+def _edges(grants: _Grants, trustees: Trustees) -> tuple[list[Edge], list[Edge], list[Edge]]:
+    """The edges of one mailbox, right by right."""
+    owner = grants.owner
+    return (
+        _of_one(owner, Right.FULL_ACCESS, map(trustees.by_sid, grants.full_access)),
+        _of_one(owner, Right.SEND_AS, map(trustees.by_sid, grants.send_as)),
+        _of_one(owner, Right.SEND_ON_BEHALF, map(trustees.by_name, grants.on_behalf)),
+    )
+
+
+def _of_one(owner: str, right: Right, trustees: Iterable[Trustee]) -> list[Edge]:
     """Edges of one owner, without his own and without doubles (two SIDs of one person)."""
     found = {
         Edge(owner, right, text, kind, who): None for kind, who, text in trustees if who != owner
@@ -298,9 +391,12 @@ def _of_one(
 
 def _mailbox(values: Values, configuration: Configuration) -> Mailbox | None:
     guid = values.guid("msExchMailboxGuid")
-    if not guid:
+    number = values.number("msExchRecipientTypeDetails")
+    if not guid and len(values.bytes("msExchMailboxGuid")) == 16:
+        values.faults["msExchMailboxGuid"] += 1  # it is all zero
+    if not guid or number in ELSEWHERE:
         return None
-    kind_text = _kind_text(values.number("msExchRecipientTypeDetails"))
+    kind_text = _kind_text(number)
     home = configuration.home(values.text("homeMDB"))
     dn = values.dn
     return Mailbox(
@@ -333,7 +429,7 @@ def _mailbox(values: Values, configuration: Configuration) -> Mailbox | None:
 
 def _kind_text(number: int | None) -> str:
     """The cmdlets' word for a recipient type; the number itself where we know no word."""
-    return "" if number is None else TYPE_NAMES.get(number, str(number))
+    return "" if number is None else RECIPIENT_TYPES.get(number, str(number))
 
 
 def _address(values: Values) -> str:
@@ -345,10 +441,8 @@ def _address(values: Values) -> str:
 
 
 def _archive(values: Values, configuration: Configuration) -> Archive | None:
-    if not values.has("msExchArchiveGUID"):
-        return None
     guid = values.guid("msExchArchiveGUID")
-    if not guid.strip("0-"):
+    if not guid:
         return None
     database = configuration.home(values.text("msExchArchiveDatabaseLink")).database
     warn, quota = values.quota("msExchArchiveWarnQuota"), values.quota("msExchArchiveQuota")

@@ -51,6 +51,7 @@ class Configuration:
 
     def __init__(self, values: Values) -> None:
         self._values = values
+        self.organisation = ""
         self.servers: tuple[Server, ...] = ()
         self.dags: tuple[Dag, ...] = ()
         self.databases: tuple[Database, ...] = ()
@@ -90,6 +91,11 @@ class Configuration:
             self._homes[database_dn] = found
         return found
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The distinguished names of all domains of the forest, in small letters."""
+        return tuple(self._netbios)
+
     def netbios(self, domain_dn: str) -> str:
         """The short name of a domain, as accounts are printed with it; "" where it has none."""
         return self._netbios.get(domain_dn.lower(), "")
@@ -117,6 +123,8 @@ class Configuration:
             values.take(dn, raw)
             addresses = (text.partition(":") for text in values.texts("networkAddress"))
             fqdn = next((to for kind, _, to in addresses if kind == "ncacn_ip_tcp"), "")
+            # Servers, administrative group, administrative groups: above them is the organisation.
+            self.organisation = first(above(above(above(above(dn)))))
             found.append(
                 Server(
                     first(dn),
@@ -133,7 +141,7 @@ class Configuration:
         for dn, raw in rows:
             values.take(dn, raw)
             share = values.text("msExchFileShareWitness")
-            members = tuple(server.name for server in self.servers if server.dag == first(dn))
+            members = tuple(sorted(one.name for one in self.servers if one.dag == first(dn)))
             mode = values.number("msExchDatacenterActivationMode")
             word = "" if mode is None else _MODES.get(mode, str(mode))
             found.append(Dag(first(dn), members, share.lstrip("\\").partition("\\")[0], word))

@@ -2,8 +2,7 @@
 
 ldap3 is synchronous and its connections know one question at a time: each connection has one
 thread of its own. A time limit or a cancelled task closes the socket, on which the thread
-ends. ldap3's own NTLM needs MD4 of OpenSSL, which no longer has it, so NTLM is pyspnego's;
-its own TLS looks at names in an old way, so the standard library's is used.
+ends.
 """
 
 import asyncio
@@ -15,16 +14,15 @@ import ssl
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import spnego
 
+from mailmig.model.logon import Attempt
 from mailmig.model.names import AddressMap
 from mailmig.model.secret import Secret
-from mailmig.model.settings import setting
+from mailmig.sources import directory_kerberos
 from mailmig.sources.directory_errors import (
     AccountLocked,
     BadLogon,
@@ -34,11 +32,17 @@ from mailmig.sources.directory_errors import (
     NoEncryption,
     NotTrusted,
     QuestionFailed,
+    Refused,
     SigningRequired,
     TooManyObjects,
     WrongPassword,
 )  # fmt: skip
+from mailmig.sources.directory_line import MappedServer, Ntlm, Tls
+from mailmig.sources.directory_reader import plug_in
+from mailmig.sources.directory_settings import DirectorySettings, Encryption, Logon
 from mailmig.sources.directory_values import Raw
+from mailmig.sources.remote_http import checked_authority
+from mailmig.sources.remote_logon import LogonClosed, LogonGate
 
 with warnings.catch_warnings():
     # ldap3 2.9.1 calls parts of pyasn1 by names that are deprecated.
@@ -49,16 +53,24 @@ with warnings.catch_warnings():
 
 log = logging.getLogger(__name__)
 
+# Another process may be showing the same password at this moment (`mailmig.store.logons`).
+WAIT_FOR_OTHERS_S: Final = 100.0
 LDAP_PORT: Final = 389
 LDAPS_PORT: Final = 636
 SD_FLAGS: Final = "1.2.840.113556.1.4.801"
 # SEQUENCE { INTEGER 4 }: the list of rights only; the rest needs a privilege (MS-ADTS 3.1.1.3.4.1.11).
 DACL_ONLY: Final = (SD_FLAGS, True, b"\x30\x03\x02\x01\x04")
+# What ldap3 raises where a connection or an answer is not as it should be.
+_BROKEN: Final = (LDAPException, OSError, LookupError, ValueError, TypeError, AttributeError)
 _PAGED: Final = "1.2.840.113556.1.4.319"
 # Beyond this a controller has gone round in circles.
 _MOST_PAGES: Final = 100_000
 
 _SUCCESS, _SIZE_LIMIT, _STRONGER_AUTH, _REFERRAL, _NO_OBJECT, _INVALID = 0, 4, 8, 10, 32, 49
+# busy and unavailable; these, authMethodNotSupported, strongerAuthRequired and
+# confidentialityRequired come of a controller that looked at no password (RFC 4511 A.2).
+_NOT_NOW: Final = (51, 52)
+_NOT_JUDGED: Final = (*_NOT_NOW, 7, _STRONGER_AUTH, 13)
 _WINDOWS_REASON: Final = re.compile(r"\bdata ([0-9a-f]{2,4})\b")
 # Windows' own error numbers behind "data" (winerror.h), in hexadecimal.
 _REASONS: Final = {
@@ -76,35 +88,6 @@ T = TypeVar("T")
 Control = tuple[str, bool, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class DirectorySettings:
-    """`[directory]`: how domain controllers are asked."""
-
-    account: str = setting(
-        "", "Who asks: DOMAIN\\account or account@domain.", example="TOWN\\svc-mailmig"
-    )
-    logon: str = setting("simple", 'How the password is shown: "simple" (inside TLS) or "ntlm".')
-    encryption: str = setting("ldaps", '"ldaps", "starttls", or "none", which has to be asked for.')
-    ca_file: str = setting(
-        "", "File with the certificate authority (PEM). Without it: those of this machine.",
-        example="/etc/mailmig/town-ca.pem",
-    )  # fmt: skip
-    verify: bool = setting(True, "Whether certificates are checked. false is shouted about.")
-    timeout_s: float = setting(30.0, "Seconds to wait for one page or one logon.")
-    connect_timeout_s: float = setting(5.0, "Seconds to wait for a connection.")
-    page_size: int = setting(1000, "Objects to a page; controllers give 1000 at most.")
-
-    def __post_init__(self) -> None:
-        if self.logon not in ("simple", "ntlm"):
-            raise ValueError(f'logon is "simple" or "ntlm", not "{self.logon}"')
-        if self.encryption not in ("ldaps", "starttls", "none"):
-            raise ValueError(
-                f'encryption is "ldaps", "starttls" or "none", not "{self.encryption}"'
-            )
-        if self.timeout_s <= 0 or self.connect_timeout_s <= 0 or self.page_size < 1:
-            raise ValueError("time limits are above 0, page_size is at least 1")
-
-
 class DirectoryConnection:
     """A connection that logs on once. Use it in one event loop, and `close` it."""
 
@@ -112,31 +95,35 @@ class DirectoryConnection:
         self,
         server: str,
         settings: DirectorySettings,
-        password: Secret,
         addresses: AddressMap | None = None,
+        gate: LogonGate | None = None,
     ) -> None:
         self.server = server
         self.settings = settings
-        port = LDAPS_PORT if settings.encryption == "ldaps" else LDAP_PORT
+        self._gate = gate or LogonGate()
+        port = LDAPS_PORT if settings.encryption is Encryption.LDAPS else LDAP_PORT
         there = {(name.lower(), at): to for (name, at), to in (addresses or {}).items()}
         self._to = there.get((server.lower(), port))
         address, at = self._to or (server, port)
         self.place = f"{address}:{at}"
         self._port = port
-        self._password = password
+        self._password = settings.password or Secret("")
         self._used = False
+        self._given_up = False
+        self._shown = False  # the password, to the server
         self._refusal: Exception | None = None
         self._connection: Any = None
-        self._tls = _Tls(server, settings)
+        self._tls = Tls(server, settings)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ldap-{server}")
 
     async def open(self) -> None:
         """Connect and log on. A refused logon is never tried a second time.
 
-        Raises:
+        Raises, besides the errors of `kerberos_errors`:
             DirectoryUnreachable, NotTrusted, NoEncryption: there is no connection.
             WrongPassword, AccountLocked, LogonRefused, SigningRequired: nobody logged on.
-            BadLogon: nothing was sent.
+            LogonHeld: the password was refused earlier, or may have been; it was not shown.
+            BadLogon, BadFile: nothing was sent.
         """
         if self._refusal is not None:
             raise self._refusal
@@ -147,11 +134,12 @@ class DirectoryConnection:
         settings = self.settings
         await self._run(self._connect, settings.connect_timeout_s + settings.timeout_s)
         try:
-            await self._run(self._log_on, settings.timeout_s)
+            await self._run(self._log_on, settings.timeout_s + WAIT_FOR_OTHERS_S)
         except (WrongPassword, AccountLocked, LogonRefused, SigningRequired) as error:
             self._refusal = error
             await self.close()
             raise
+        plug_in(self._connection)
 
     async def close(self) -> None:
         """End the connection; may be called more than once."""
@@ -233,8 +221,10 @@ class DirectoryConnection:
             values += some
             if last is None:
                 break
-            row = await self.one(dn, [f"{name};range={last + 1}-*"])
-            found = _range(row or {}, name)
+            following = f"{name};range={last + 1}-*"
+            found = _range(await self.one(dn, [following]) or {}, name)
+            if found is None:
+                raise QuestionFailed(self.server, dn, f"no {following}", "")
         return values
 
     async def _run(self, work: Callable[[], T], limit_s: float) -> T:
@@ -245,6 +235,7 @@ class DirectoryConnection:
             async with asyncio.timeout(limit_s):
                 return await asyncio.shield(future)
         except (TimeoutError, asyncio.CancelledError) as error:
+            self._given_up = True
             if self._connection is not None:
                 self._hang_up(self._connection)
             with contextlib.suppress(Exception):
@@ -258,27 +249,28 @@ class DirectoryConnection:
     def _check(self) -> None:
         """Refuse what could only fail, or what would log on as nobody."""
         settings = self.settings
-        if not settings.account:
+        by_ticket = settings.logon is Logon.KERBEROS and settings.password is None
+        if not settings.account and not by_ticket:
             raise BadLogon("account is not set")
-        if not self._password.reveal():
+        if not self._password.reveal() and not by_ticket:
             raise BadLogon(f"the password of {settings.account} is empty")
-        if settings.logon == "ntlm" and "\\" not in settings.account:
+        if settings.logon is Logon.NTLM and "\\" not in settings.account:
             raise BadLogon(f'logon = "ntlm" wants DOMAIN\\account, not {settings.account}')
-        if settings.logon == "simple" and settings.encryption == "none":
+        if settings.logon is Logon.SIMPLE and settings.encryption is Encryption.NONE:
             raise BadLogon('logon = "simple" without encryption would show the password to all')
-        if settings.ca_file and not Path(settings.ca_file).is_file():
-            raise BadLogon(f"ca_file {settings.ca_file} is not there")
-        if settings.encryption == "none":
+        if settings.ca_file is not None:
+            checked_authority(settings.ca_file)
+        if settings.encryption is Encryption.NONE and settings.logon is not Logon.KERBEROS:
             log.warning("%s is asked WITHOUT encryption (encryption = none)", self.server)
-        if not settings.verify and settings.encryption != "none":
-            log.warning("the certificate of %s is NOT checked (verify = false)", self.server)
+        elif settings.encryption is not Encryption.NONE and settings.unverified:
+            log.warning("the certificate of %s is NOT checked (unverified = true)", self.server)
 
     def _connect(self) -> None:
         settings = self.settings
-        server = _Server(
+        server = MappedServer(
             self.server,
             port=self._port,
-            use_ssl=settings.encryption == "ldaps",
+            use_ssl=settings.encryption is Encryption.LDAPS,
             get_info=ldap3.NONE,
             connect_timeout=settings.connect_timeout_s,
             tls=self._tls,
@@ -299,9 +291,9 @@ class DirectoryConnection:
         self._connection = connection
         try:
             connection.open(read_server_info=False)
-            if settings.encryption == "starttls":
+            if settings.encryption is Encryption.STARTTLS:
                 connection.start_tls(read_server_info=False)
-        except (LDAPException, OSError) as error:
+        except _BROKEN as error:
             raise self._no_connection(error) from error
 
     def _no_connection(self, error: Exception) -> Exception:
@@ -314,26 +306,57 @@ class DirectoryConnection:
         return DirectoryUnreachable(self.server, self.place, _words(trouble or error))
 
     def _log_on(self) -> None:
+        """Shows the password, once; others in this process and beside it may have to be waited for."""
+        settings = self.settings
+        try:
+            if settings.logon is Logon.KERBEROS:
+                self._log_on_by_kerberos()
+                return
+            with self._gate.attempt(settings.account, settings.password, self.server) as attempt:
+                if self._given_up:
+                    attempt.unshown()
+                    raise DirectoryUnreachable(self.server, self.place, "given up")
+                self._show(attempt)
+        except LogonClosed as error:
+            said = f"it was not asked, since {error.server} refused the password before"
+            raise LogonRefused(self.server, settings.account, said) from None
+
+    def _show(self, attempt: Attempt) -> None:
         connection = self._connection
         try:
-            if self.settings.logon == "ntlm":
+            if self.settings.logon is Logon.NTLM:
                 self._log_on_by_ntlm()
             else:
+                self._shown = True
                 connection.bind(read_server_info=False)
-        except (LDAPException, OSError, spnego.exceptions.SpnegoError) as error:
+        except (*_BROKEN, spnego.exceptions.SpnegoError) as error:
+            if not self._shown:
+                attempt.unshown()
             raise DirectoryUnreachable(self.server, self.place, _words(error)) from error
         result = connection.result or {}
-        if result.get("result") != _SUCCESS:
-            raise self._not_let_in(int(result.get("result", -1)), str(result.get("message", "")))
-        connection.bound = True
+        if result.get("result") == _SUCCESS:
+            attempt.accepted()
+            connection.bound = True
+            return
+        code, said = int(result.get("result", -1)), str(result.get("message", ""))
+        refusal = self._not_let_in(code, said)
+        if self._shown and code not in _NOT_JUDGED:
+            attempt.refused(refusal.reason)
+        else:
+            attempt.unshown()
+        if code in _NOT_NOW:
+            reason = f"it takes no logons now ({result.get('description')})"
+            raise DirectoryUnreachable(self.server, self.place, reason)
+        raise refusal
 
     def _log_on_by_ntlm(self) -> None:
         """The three messages of Sicily (MS-ADTS 5.1.1.1.3); only the last shows the password."""
         connection = self._connection
-        ntlm: Any = _Ntlm(self.settings.account, self._password)
+        ntlm: Any = Ntlm(self.settings.account, self._password)
         message: bytes | None = None
         for step in ("SICILY_PACKAGE_DISCOVERY", "SICILY_NEGOTIATE_NTLM", "SICILY_RESPONSE_NTLM"):
             request = bind_operation(3, step, ntlm, message)
+            self._shown = step == "SICILY_RESPONSE_NTLM"
             connection.sasl_in_progress = True
             try:
                 connection.post_send_single_response(connection.send("bindRequest", request, None))
@@ -343,7 +366,21 @@ class DirectoryConnection:
                 return
             message = connection.result.get("server_creds")
 
-    def _not_let_in(self, code: int, said: str) -> Exception:
+    def _log_on_by_kerberos(self) -> None:
+        """The domain is shown the password, if there is one; the controller sees a ticket only."""
+        settings, connection = self.settings, self._connection
+        try:
+            directory_kerberos.log_on(
+                connection, self.server, settings.account, settings.password, self._gate
+            )
+        except _BROKEN as error:
+            raise DirectoryUnreachable(self.server, self.place, _words(error)) from error
+        result = connection.result
+        if result["result"] != _SUCCESS:
+            raise self._not_let_in(int(result["result"]), str(result["message"]))
+        connection.bound = True
+
+    def _not_let_in(self, code: int, said: str) -> Refused:
         server, account = self.server, self.settings.account
         if code == _STRONGER_AUTH:
             return SigningRequired(server, account)
@@ -393,7 +430,7 @@ class DirectoryConnection:
                 base, question, scope, attributes=list(attributes),
                 controls=list(controls) or None, **paged,
             )  # fmt: skip
-        except (LDAPException, OSError, AttributeError) as error:
+        except _BROKEN as error:
             raise DirectoryUnreachable(self.server, self.place, _words(error)) from error
         self._look(base, question)
 
@@ -425,61 +462,6 @@ class DirectoryConnection:
                 end.close()
 
 
-class _Server(ldap3.Server):
-    """Connects to where the map says; the name stays for everything else."""
-
-    to: tuple[str, int] | None = None
-
-    @property
-    def address_info(self) -> Any:
-        if self.to is None:
-            return super().address_info
-        family = socket.AF_INET6 if ":" in self.to[0] else socket.AF_INET
-        return [[family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", self.to, None, None]]
-
-
-class _Tls(ldap3.Tls):
-    """TLS by the standard library: chain, time and name are checked as everywhere else."""
-
-    def __init__(self, name: str, settings: DirectorySettings) -> None:
-        super().__init__()
-        self._name = name
-        self._settings = settings
-        self.trouble: Exception | None = None
-
-    def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
-        try:
-            context = ssl.create_default_context(cafile=self._settings.ca_file or None)
-            if not self._settings.verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            # Known to the connection before it greets: so a greeting that hangs can be ended.
-            connection.socket = context.wrap_socket(
-                connection.socket, server_hostname=self._name, do_handshake_on_connect=False
-            )
-            connection.socket.do_handshake()
-        except (OSError, ValueError) as error:
-            self.trouble = error
-            raise
-
-
-class _Ntlm:
-    """NTLM by pyspnego in the shape in which ldap3 asks for it."""
-
-    def __init__(self, account: str, password: Secret) -> None:
-        self._context = spnego.client(account, password.reveal(), protocol="ntlm")
-        self._challenge: bytes = b""
-
-    def create_negotiate_message(self) -> bytes:
-        return self._context.step() or b""
-
-    def parse_challenge_message(self, message: bytes) -> None:
-        self._challenge = message
-
-    def create_authenticate_message(self) -> bytes:
-        return self._context.step(self._challenge) or b""
-
-
 def _range(raw: Raw, name: str) -> tuple[int | None, list[bytes]] | None:
     """The last place of a range and its values; None where there is no range, or it is the end."""
     prefix = f"{name.lower()};range="
@@ -492,4 +474,6 @@ def _range(raw: Raw, name: str) -> tuple[int | None, list[bytes]] | None:
 
 def _words(error: Exception) -> str:
     """What a library's error says, in one line."""
+    if not isinstance(error, LDAPException | OSError):
+        return f"its answer cannot be understood ({type(error).__name__}: {error})"
     return " ".join(str(error).split()) or type(error).__name__

@@ -48,16 +48,22 @@ class NoEncryption(MailmigError):
         self.said = said
 
 
-class _Refused(MailmigError):
-    """A logon that was refused. It was tried once and is not tried again."""
+class Refused(MailmigError):
+    """A logon that was refused. It was tried once and is not tried again.
 
-    def __init__(self, server: str, account: str, text: str) -> None:
+    `reason` is what the controller said, in a few words.
+    """
+
+    exit_code = UNREACHABLE
+
+    def __init__(self, server: str, account: str, text: str, reason: str) -> None:
         super().__init__(text)
         self.server = server
         self.account = account
+        self.reason = reason
 
 
-class WrongPassword(_Refused):
+class WrongPassword(Refused):
     """Account or password are wrong: correct them; each further attempt may lock the account."""
 
     def __init__(self, server: str, account: str) -> None:
@@ -66,29 +72,31 @@ class WrongPassword(_Refused):
             account,
             f"domain controller {server} does not accept the password of {account}, or knows no "
             "such account; it was tried once and will not be tried again: correct it first",
+            "wrong password or unknown account",
         )
 
 
-class AccountLocked(_Refused):
+class AccountLocked(Refused):
     """The account is locked: an admin of the domain unlocks it, or it unlocks itself in time."""
 
     def __init__(self, server: str, account: str) -> None:
         super().__init__(
-            server, account, f"domain controller {server}: {account} is locked; unlock it first"
-        )
+            server, account, f"domain controller {server}: {account} is locked; unlock it first",
+            "the account is locked",
+        )  # fmt: skip
 
 
-class LogonRefused(_Refused):
+class LogonRefused(Refused):
     """The account may not log on as things are: the reason says what to change."""
 
     def __init__(self, server: str, account: str, reason: str) -> None:
         super().__init__(
-            server, account, f"domain controller {server} does not let {account} log on: {reason}"
-        )
-        self.reason = reason
+            server, account, f"domain controller {server} does not let {account} log on: {reason}",
+            reason,
+        )  # fmt: skip
 
 
-class SigningRequired(_Refused):
+class SigningRequired(Refused):
     """The controller wants signed or encrypted connections: use LDAPS or StartTLS."""
 
     def __init__(self, server: str, account: str) -> None:
@@ -97,6 +105,7 @@ class SigningRequired(_Refused):
             account,
             f"domain controller {server} lets nobody log on without encryption; "
             'set [directory] encryption = "ldaps"',
+            "it wants encryption",
         )
 
 

@@ -13,12 +13,16 @@ from mailmig.model.directory import Group, TrusteeKind
 from mailmig.sources.directory_values import Values, canonical, first, key
 from mailmig.wire.security_descriptor import SELF, BadDescriptor, sid_text
 
-# The question for everybody with a SID, and what is asked of each.
-PRINCIPALS: Final = "(objectSid=*)"
+# The question for everybody with a SID and no mailbox, and what is asked of each.
+OTHERS: Final = "(&(objectSid=*)(!(msExchMailboxGuid=*)))"
 PRINCIPAL: Final = (
     "objectSid", "objectGUID", "sAMAccountName", "groupType", "member", "msExchMailboxGuid",
     "msExchMasterAccountSid", "primaryGroupID", "sIDHistory", "objectClass",
+    "msExchRecipientTypeDetails",
 )  # fmt: skip
+
+# Types of recipients that may carry the GUID of a mailbox which lies elsewhere: contacts, mail users.
+ELSEWHERE: Final = frozenset({64, 128})
 
 # The kind, the GUID where it is a mailbox or a group, and the text.
 Trustee = tuple[TrusteeKind, str, str]
@@ -34,6 +38,7 @@ class Trustees:
         self._netbios = netbios
         self._by_sid: dict[bytes, Trustee] = {}
         self._by_dn: dict[str, Trustee] = {}
+        self._by_text: dict[str, Trustee] = {}
         self._members: dict[str, list[str]] = {}
         self._names: dict[str, str] = {}
         self._primary: dict[int, list[str]] = {}
@@ -51,7 +56,8 @@ class Trustees:
             return False
         account = values.text("sAMAccountName")
         text = f"{self._netbios}\\{account}" if self._netbios and account else account
-        guid = values.guid("msExchMailboxGuid")
+        away = values.number("msExchRecipientTypeDetails") in ELSEWHERE
+        guid = "" if away else values.guid("msExchMailboxGuid")
         dn = key(values.dn)
         if guid:
             kind = TrusteeKind.MAILBOX
@@ -76,7 +82,7 @@ class Trustees:
         self._names[guid] = values.dn
         self._group_rids[guid] = int.from_bytes(sid[-4:], "little")
         self._members[guid] = values.texts("member")
-        return any(key.lower().startswith("member;range=") for key in values.raw)
+        return values.is_cut("member")
 
     def members(self, dn: str, members: list[str]) -> None:
         """All members of a group that came in parts."""
@@ -90,6 +96,12 @@ class Trustees:
         ours = len(sid) == _ACCOUNT_SID and self._domain and sid[2:-4] == self._domain[2:]
         kind = TrusteeKind.ORPHAN if ours else TrusteeKind.OTHER
         return (kind, "", _sid(sid))
+
+    def by_text(self, text: str) -> Trustee | None:
+        """Who is behind a name as the cmdlets print it; None where nobody here is called so."""
+        if not self._by_text:
+            self._by_text = {one[2].lower(): one for one in self._by_sid.values()}
+        return self._by_text.get(text.lower())
 
     def by_name(self, dn: str) -> Trustee:
         """Who is behind a distinguished name; the text is the canonical name."""

@@ -7,6 +7,7 @@ a limit, and otherwise empty. The server's schema is never asked: not every serv
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
@@ -15,6 +16,8 @@ from mailmig.model.organisation import NO_BUILD, Build
 from mailmig.model.quota import KIB, UNKNOWN, UNLIMITED, Quota, Quotas
 
 Raw = Mapping[str, Sequence[bytes]]
+
+_NO_GUID: Final = bytes(16)
 
 _BUILD: Final = re.compile(r"Version (\d+)\.(\d+) \(Build (\d+)\.(\d+)\)")
 # Exchange keeps a build with 30,000 added: 15.2 (Build 32562.17) is 15.2.2562.17.
@@ -57,8 +60,13 @@ class Values:
     def texts(self, name: str) -> list[str]:
         return [value.decode("utf-8", "replace") for value in self.raw.get(name) or ()]
 
+    def is_cut(self, name: str) -> bool:
+        """Whether only a part of the values came; the others are asked for by their places."""
+        start = f"{name};range=".lower()
+        return any(";" in key and key.lower().startswith(start) for key in self.raw)
+
     def guid(self, name: str) -> str:
-        """A GUID as text, "" where there is none."""
+        """A GUID as text, "" where there is none, or one that is all zero."""
         found = self.raw.get(name)
         if not found:
             return ""
@@ -66,7 +74,7 @@ class Values:
         if len(value) != 16:
             self.faults[name] += 1
             return ""
-        return _guid(value)
+        return "" if value == _NO_GUID else _guid(value)
 
     def number(self, name: str) -> int | None:
         found = self.raw.get(name)
@@ -87,6 +95,15 @@ class Values:
             self.faults[name] += 1
             return None
         return found[0] == b"TRUE"
+
+    def moment(self, name: str) -> datetime | None:
+        """A time as "20261121193400.0Z", which is UTC; None where there is none."""
+        text = self.text(name)
+        try:
+            return datetime.strptime(text, "%Y%m%d%H%M%S.%fZ").replace(tzinfo=UTC)
+        except ValueError:
+            self.faults[name] += bool(text)
+            return None
 
     def quota(self, name: str) -> Quota:
         """A limit in bytes; the directory holds KB, and nothing where it is unlimited."""

@@ -29,6 +29,7 @@ from uuid import UUID
 from mailmig.model.command import Command, EmptyIdentity
 from mailmig.model.errors import MailmigError
 from mailmig.model.names import AddressMap
+from mailmig.model.settings import setting
 from mailmig.sources.exchange_outcome import error_of, is_about_select
 from mailmig.sources.exchange_session import Outcome, Session, fresh
 from mailmig.sources.remote_errors import (
@@ -56,7 +57,13 @@ OnWarning = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ExchangeSettings(RemoteSettings):
-    """`[exchange]`: who asks the Exchange servers, and how patiently."""
+    """`[exchange]`: which Exchange server is asked, by whom, and how patiently."""
+
+    server: str = setting(
+        "", "The server that is asked, by its own full name; best one of the newest version: an "
+        "older one tells lies about newer ones. --server of a command goes first.",
+        example="ls-ex1.ad.lindenstadt.example",
+    )  # fmt: skip
 
 
 class _Line:

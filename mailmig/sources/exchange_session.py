@@ -38,13 +38,15 @@ from pypsrp.wsman import WSMan
 from spnego.exceptions import SpnegoError
 
 from mailmig.model.command import Command, Parameter, duration_text, moment_text
-from mailmig.model.errors import MailmigError, MissingExtra
+from mailmig.model.errors import MailmigError
 from mailmig.model.names import AddressMap
 from mailmig.model.secret import Secret
+from mailmig.sources import kerberos
 from mailmig.sources.exchange_reader import as_obj, plug_in
 from mailmig.sources.remote_errors import (
     BrokenReply,
     LoginRefused,
+    NotShownAgain,
     ShellExpired,
     TookTooLong,
     WrongEndpoint,
@@ -52,7 +54,7 @@ from mailmig.sources.remote_errors import (
 from mailmig.sources.remote_faults import of_fault, of_status
 from mailmig.sources.remote_http import Routes, checked_authority, of_transport
 from mailmig.sources.remote_logon import LogonClosed, LogonGate
-from mailmig.sources.remote_settings import RemoteSettings
+from mailmig.sources.remote_settings import RemoteSettings, Scheme
 from mailmig.wire.clixml import BrokenClixml, Obj
 
 CONFIGURATION: Final = "Microsoft.Exchange"
@@ -151,12 +153,13 @@ class Session:
         """Ends the pipeline at the server, and says what it said besides its objects."""
         shell = self._shell
         assert shell is not None
-        self._shell = None
         try:
             with self._translated():
                 shell.close()
         except MailmigError:
             self.usable = False  # all has come by now
+        finally:
+            self._shell = None  # not before: a session that still waits may have to be cut
         streams = shell.streams
         failed = shell.state == PSInvocationState.FAILED
         warnings = tuple(str(record.message or "") for record in streams.warning)
@@ -193,10 +196,16 @@ class Session:
         verify: bool | str = not settings.unverified
         if settings.tls and settings.ca_file is not None:
             verify = checked_authority(settings.ca_file)
-        password = settings.password
+        password, gate = settings.password, self._gate
+        who: Any = settings.account or None
+        if settings.scheme is Scheme.KERBEROS:
+            # The password goes to the domain, and the server sees a ticket only.
+            what = "logging on to Exchange with Kerberos"
+            who = kerberos.log_on(settings.account, password, gate, what)
+            password, gate = None, LogonGate()
         wsman = WSMan(
             self.server, port=self.port, ssl=settings.tls, path=PATH,
-            username=settings.account or None,
+            username=who,
             password=password.reveal() if password is not None else None,
             auth=settings.scheme.value, cert_validation=verify,  # type: ignore[arg-type]
             connection_timeout=settings.connect_timeout_s,  # type: ignore[arg-type]
@@ -207,7 +216,9 @@ class Session:
         session: requests.Session = wsman.transport._build_session()
         session.trust_env = False
         self._routes.mount_into(session)
-        self._gate.watch(session)
+        gate.watch(
+            session, settings.scheme.value, settings.account, password, self.server
+        )  # fmt: skip
         wsman.transport.session = session
         wsman.transport.send = _once(wsman.transport.send)  # type: ignore[method-assign]
         return wsman
@@ -259,12 +270,18 @@ class Session:
             return self._fault(error)
         if isinstance(error, WinRMTransportError):
             return of_status(int(error.code), *self._place())
-        if isinstance(error, AuthenticationError | LogonClosed):
+        if isinstance(error, LogonClosed):
+            settings = self._settings
+            return NotShownAgain(
+                self.server, settings.account, settings.scheme.value, error.server
+            )  # fmt: skip
+        if isinstance(error, AuthenticationError):
             return self._refused("")
         if isinstance(error, SpnegoError):
-            return self._refused(str(error))
-        if isinstance(error, ImportError):
-            return MissingExtra("kerberos", "logging on with Kerberos")
+            found = None
+            if self._settings.scheme is Scheme.KERBEROS:
+                found = kerberos.meaning(error, self.server, "HTTP", self._settings.account)
+            return found or self._refused(str(error))
         transport = of_transport(error, self.server, self.port)
         if transport is not None:
             return transport
@@ -304,4 +321,6 @@ def _has_ended(shell: PowerShell) -> bool:
 
 def fresh(error: LoginRefused) -> LoginRefused:
     """The same refusal once more, without the traceback of the first."""
+    if isinstance(error, NotShownAgain):
+        return NotShownAgain(error.server, error.account, error.scheme, error.refused_by)
     return LoginRefused(error.server, error.account, error.scheme, error.reason)

@@ -31,7 +31,7 @@ NO_GUID: Final = "00000000-0000-0000-0000-000000000000"
 LARGEST: Final = 2**63 - 1
 EXAMPLES: Final = 3  # of the values that could not be read, per file and property
 
-# msExchRecipientTypeDetails, where an export has the number instead of the name.
+# msExchRecipientTypeDetails (migration.md 2.1), as the directory and some exports have it.
 RECIPIENT_TYPES: Final = {
     1: "UserMailbox",
     2: "LinkedMailbox",
@@ -54,6 +54,7 @@ RECIPIENT_TYPES: Final = {
     68719476736: "PublicFolderMailbox",
     137438953472: "TeamMailbox",
     549755813888: "MonitoringMailbox",
+    70368744177664: "AuditLogMailbox",
 }
 
 # What the file says where the type of a mailbox does not: a switch of Get-Mailbox each.
@@ -350,7 +351,7 @@ def fact(cells: Cells) -> dict[str, object]:
 
     Of whole objects too only these: one server has hundreds of others.
     """
-    name = cells.file.rpartition(".")[0]
+    name = cells.file.partition(".")[0]
     values = ((p, cells.row.get(p)) for p in BY_NAME[name].properties)
     return {p: plain(value) for p, value in values if value is not None}
 

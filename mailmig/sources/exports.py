@@ -13,8 +13,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +29,7 @@ from mailmig.sources import export_folder
 from mailmig.sources import export_rows as values
 from mailmig.sources.export_files import Files
 from mailmig.sources.export_folder import ExportFolder
+from mailmig.sources.export_machines import machines
 from mailmig.sources.export_mailboxes import Homes, Mailboxes, Statistics
 from mailmig.sources.export_rights import RIGHTS, Directory, Rights, permissions
 from mailmig.wire import quantities
@@ -40,8 +40,10 @@ _INTERPRETED: Final = frozenset(
     {"organization", "mailbox_servers", "servers", "dags", "databases", "copies", *MAILBOX_FILES,
      "users", "groups", "statistics", "archive_statistics", *RIGHTS}
 )  # fmt: skip
+# The files whose rows a snapshot keeps as they are.
+FACTS: Final = tuple(export.name for export in EXPORTS if export.name not in _INTERPRETED)
 _ERROR_SHOWN: Final = 300  # characters
-_IMPORT: Final = "import"  # the kind of fact that tells about the import itself
+IMPORT: Final = "import"  # the kind of fact that tells about the import itself
 # What it costs when only a part of the mailboxes is there; without any there is no inventory.
 _PART_OF_MAILBOXES: Final = (
     "the other mailboxes are not in the inventory and would be forgotten on the source"
@@ -93,7 +95,7 @@ class ExportReading:
         self._files = Files(folder, accept_partial, self._report)
         self._counts: Counter[str] = Counter()
         self._servers: tuple[Server, ...] = ()
-        self._mailbox_servers: list[dict[str, object]] = []
+        self._mailbox_servers: tuple[dict[str, object], ...] = ()
         self._bytes = sum(member.size_bytes for member in folder.members.values())
 
     @property
@@ -142,42 +144,26 @@ class ExportReading:
             into.edges(rights.on_behalf(grants.items()))
             into.groups(rights.groups())
         self.folder.check_unchanged()
-        into.facts(_IMPORT, [self._about(mailboxes, rights)])
+        into.facts(IMPORT, [self._about(mailboxes, rights)])
         return (*self._gaps(mailboxes, rights), *self._files.faults.gaps())
 
     # The parts, in the order of reading ---------------------------------------------------------
 
     def _pour_machines(self, into: Intake) -> tuple[Database, ...]:
-        dags = [values.dag(cells) for cells in self._files.rows("dags")]
-        members = {server.casefold(): dag.name for dag in dags for server in dag.servers}
-        for cells in self._files.rows("mailbox_servers"):
-            self._mailbox_servers.append(values.fact(cells))
-            dag = cells.name("DatabaseAvailabilityGroup")
-            if dag:
-                members[cells.text("Name").casefold()] = dag
-        servers = [values.server(cells, "") for cells in self._files.rows("servers")]
-        self._servers = tuple(replace(s, dag=members.get(s.name.casefold(), "")) for s in servers)
-        names = {server.name.casefold(): server.name for server in self._servers}
-        databases = tuple(self._databases([dag.name for dag in dags], names))
-        into.servers(self._servers)
-        into.dags(dags)
-        into.databases(databases)
-        into.copies(values.copy(cells, names) for cells in self._files.rows("copies"))
-        return databases
-
-    def _databases(self, dags: list[str], servers: Mapping[str, str]) -> Iterator[Database]:
-        for cells in self._files.rows("databases"):
-            if cells.flag("Recovery"):
-                self._counts["recovery databases"] += 1  # what they hold are copies
-            else:
-                yield values.database(cells, dags, servers)
+        found = machines(self._files.rows)
+        self._servers, self._mailbox_servers = found.servers, found.mailbox_servers
+        self._counts["recovery databases"] += found.recovery
+        into.servers(found.servers)
+        into.dags(found.dags)
+        into.databases(found.databases)
+        into.copies(found.copies)
+        return found.databases
 
     def _pour_facts(self, into: Intake) -> None:
         into.facts("organization", self._organisation)
         into.facts("mailbox_servers", self._mailbox_servers)
-        for export in EXPORTS:
-            if export.name not in _INTERPRETED:
-                into.facts(export.name, map(values.fact, self._files.rows(export.name)))
+        for name in FACTS:
+            into.facts(name, map(values.fact, self._files.rows(name)))
 
     @cached_property
     def _organisation(self) -> list[dict[str, object]]:
@@ -190,8 +176,8 @@ class ExportReading:
         stopped = self._unfinished("statistics") or (claim is not None and claim.state != "done")
         if "statistics" in self._files.broken or stopped:
             statistics.cut_short()
-        elif claim and not self._files.whole("statistics"):
-            statistics.doubt()
+        elif claim is None or not self._files.whole("statistics"):
+            statistics.doubt()  # without a manifest nobody knows whether a file is whole
         if claim and claim.error:
             # Each error may be a database that did not answer at all. Where there are more of
             # them, one that did answer may have done so in part, and nobody knows which.

@@ -4,6 +4,8 @@ Exchange's remote PowerShell and WinRM share them. `server` is the name we asked
 the standard one; texts that servers send are shown and never compared.
 """
 
+from collections.abc import Sequence
+
 from mailmig.model.command import Command
 from mailmig.model.errors import UNREACHABLE, MailmigError
 
@@ -54,6 +56,39 @@ class LoginRefused(MailmigError):
         self.account = account
         self.scheme = scheme
         self.reason = reason
+
+
+class NotShownAgain(LoginRefused):
+    """Another server refused the password in this run: this one was not shown it."""
+
+    def __init__(self, server: str, account: str, scheme: str, refused_by: str) -> None:
+        super().__init__(server, account, scheme, f"{refused_by} refused its password before")
+        sentence = (
+            f"{server} was not asked: {refused_by} refused the password of "
+            f"{account or 'the account of this session'} before, and it is not shown again: look "
+            "at the name, the password, and whether the account is locked"
+        )
+        self.args = (sentence,)
+        self.refused_by = refused_by
+
+
+class SchemeNotOffered(MailmigError):
+    """The server does not let anybody log on like that: choose a scheme that it offers.
+
+    The password was judged by nobody.
+    """
+
+    exit_code = UNREACHABLE
+
+    def __init__(self, server: str, scheme: str, offered: Sequence[str]) -> None:
+        instead = ", ".join(offered) or "nothing that we know"
+        super().__init__(
+            f"{server} does not offer to log on with {scheme}; it offers {instead}: set `scheme` "
+            "to one of these, or allow it on the server"
+        )
+        self.server = server
+        self.scheme = scheme
+        self.offered = tuple(offered)
 
 
 class RemotingNotAllowed(MailmigError):

@@ -8,10 +8,12 @@ Each connection is made once: nothing is retried and no redirect is followed, si
 would show the password a second time, or to somebody else.
 """
 
+import base64
 import contextlib
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any, Final
 
 import requests
@@ -24,6 +26,7 @@ from mailmig.model.names import AddressMap
 from mailmig.sources.remote_errors import TlsNotTrusted, Unreachable, WrongEndpoint
 
 _LOG: Final = logging.getLogger(__name__)
+_NTLM_PROOF: Final = b"NTLMSSP\x00\x03\x00\x00\x00"
 # pypsrp tells an error twice: as an exception, and with a traceback in the log.
 logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
 
@@ -31,10 +34,13 @@ logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
 class Routes(HTTPAdapter):
     """requests' adapter of one session. `addresses` has lower-case names as its keys.
 
-    `connect_s` holds for connecting where a library gives one time for everything.
+    `connect_s` holds for connecting where a library gives one time for everything. `shown` turns
+    true with the first byte that leaves of a request with a password in it, or with its proof.
     """
 
     def __init__(self, addresses: AddressMap, connect_s: float = 10.0) -> None:
+        self.shown = False
+        self._carries = False  # the request at hand, a password
         self._connect_s = connect_s
         self._addresses = addresses
         self._connections: set[HTTPConnection] = set()
@@ -42,7 +48,9 @@ class Routes(HTTPAdapter):
 
     def init_poolmanager(self, *words: Any, **options: Any) -> None:
         super().init_poolmanager(*words, **options)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._addresses, self._connections)
+        self.poolmanager.pool_classes_by_scheme = _pools(
+            self._addresses, self._connections, self._leaves
+        )
 
     def send(
         self, request: requests.PreparedRequest, stream: bool = False, timeout: Any = None,
@@ -50,7 +58,11 @@ class Routes(HTTPAdapter):
     ) -> requests.Response:  # fmt: skip
         if isinstance(timeout, int | float):
             timeout = (min(self._connect_s, timeout), timeout)
+        self._carries = _carries_password(request)
         return super().send(request, stream, timeout, verify, cert, proxies)
+
+    def _leaves(self) -> None:
+        self.shown = self.shown or self._carries
 
     def mount_into(self, session: requests.Session) -> None:
         """Every request of the session goes through this one from now on."""
@@ -79,10 +91,31 @@ def lower_names(addresses: AddressMap | None) -> AddressMap:
     return {(name.rstrip(".").lower(), port): to for (name, port), to in (addresses or {}).items()}
 
 
-def _pools(addresses: AddressMap, known: set[HTTPConnection]) -> dict[str, Any]:
+def _carries_password(request: requests.PreparedRequest) -> bool:
+    """Basic always does; of the three messages of NTLM the last (MS-NLMP 2.2.1.3)."""
+    header: str | bytes = request.headers.get("Authorization", "")
+    text = header.decode("latin-1") if isinstance(header, bytes) else header
+    scheme, _, token = text.partition(" ")
+    if scheme.lower() == "basic":
+        return True
+    try:
+        return _NTLM_PROOF in base64.b64decode(token)
+    except ValueError:
+        return True  # nothing that we know
+
+
+def _pools(
+    addresses: AddressMap, known: set[HTTPConnection], leaves: Callable[[], None]
+) -> dict[str, Any]:
     """Pools whose connections go where the map says; urllib3 finds them by the scheme."""
 
     class Plain(HTTPConnection):
+        def send(self, data: Any) -> None:
+            if self.sock is None:
+                self.connect()
+            leaves()
+            super().send(data)
+
         def _new_conn(self) -> socket.socket:
             known.difference_update([other for other in known if other.sock is None])
             known.add(self)

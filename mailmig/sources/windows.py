@@ -22,6 +22,7 @@ from typing import Any, Final, Self
 from xml.etree.ElementTree import ParseError
 
 import requests
+from pypsrp.negotiate import HTTPNegotiateAuth
 from spnego.exceptions import SpnegoError
 from winrm.exceptions import (
     AuthenticationError,
@@ -31,16 +32,18 @@ from winrm.exceptions import (
     WSManFaultError,
 )
 from winrm.protocol import Protocol
-from winrm.transport import HAVE_KERBEROS, Transport
+from winrm.transport import Transport
 
 from mailmig.model.command import BadCommand
-from mailmig.model.errors import BadFile, MailmigError, MissingExtra
+from mailmig.model.errors import BadFile, MailmigError
 from mailmig.model.names import AddressMap
 from mailmig.model.windows import WindowsAnswer
+from mailmig.sources import kerberos
 from mailmig.sources.exchange_outcome import category, kind_of
 from mailmig.sources.remote_errors import (
     BrokenReply,
     LoginRefused,
+    NotShownAgain,
     ShellExpired,
     TookTooLong,
     Unreachable,
@@ -106,7 +109,7 @@ class Windows:
         while self._ending:
             await asyncio.gather(*self._ending, return_exceptions=True)
 
-    async def run(self, name: str, **arguments: str | list[str]) -> WindowsAnswer:
+    async def run(self, name: str, /, **arguments: str | list[str]) -> WindowsAnswer:
         """What one script says. Nothing is asked twice.
 
         Raises:
@@ -166,10 +169,12 @@ class _Printed:
 class _Transport(Transport):
     """pywinrm's transport; it logs on while it builds its session, so that is where we come in."""
 
-    def __init__(self, routes: Routes, gate: LogonGate, **options: Any) -> None:
+    def __init__(
+        self, routes: Routes, watch: Callable[[requests.Session], None], **options: Any
+    ) -> None:
         super().__init__(**options)
         self._routes = routes
-        self._gate = gate
+        self._watch = watch
         self._prepared: requests.Session | None = None
 
     def build_session(self) -> requests.Session:
@@ -186,7 +191,45 @@ class _Transport(Transport):
             self._prepared = session
             session.trust_env = False
             self._routes.mount_into(session)
-            self._gate.watch(session)
+            self._watch(session)
+
+
+class _Tickets(HTTPNegotiateAuth):
+    """pypsrp's logging on, with what pywinrm wants to seal messages. `host` is its own affair."""
+
+    def wrap_winrm(self, host: str, message: bytes) -> tuple[bytes, bytes]:
+        sealed = self.contexts[host].wrap_winrm(message)
+        return sealed.data, sealed.header
+
+    def unwrap_winrm(self, host: str, message: bytes, header: bytes) -> bytes:
+        opened: bytes = self.contexts[host].unwrap_winrm(header, message)
+        return opened
+
+
+class _KerberosTransport(_Transport):
+    """The same with Kerberos: pywinrm's own wants pykerberos, a second way to what we have."""
+
+    def __init__(
+        self, routes: Routes, watch: Callable[[requests.Session], None],
+        credential: kerberos.Credential, **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(routes, watch, **options)
+        self._credential: Any = credential
+
+    def build_session(self) -> requests.Session:
+        if self.session is None:
+            plain = self.endpoint.startswith("http:")
+            session = self.session = requests.Session()
+            session.headers.update(self.default_headers)
+            checked = self.server_cert_validation == "validate"
+            session.verify = checked and (self.ca_trust_path or True)
+            session.auth = _Tickets(
+                self._credential, auth_provider="kerberos", service="HTTP", wrap_required=plain
+            )
+            self._prepare(session)
+            if plain:
+                self.setup_encryption(session)
+        return self.session
 
 
 class _Call:
@@ -271,8 +314,6 @@ class _Call:
         scheme = "https" if settings.tls else "http"
         account = settings.account or None
         password = None if settings.password is None else settings.password.reveal()
-        if settings.scheme is Scheme.KERBEROS and not HAVE_KERBEROS:
-            raise MissingExtra("kerberos", "logging on to WinRM with Kerberos")
         endpoint = f"{scheme}://{self._server}:{self._port}/wsman"
         common: dict[str, Any] = {
             "endpoint": endpoint, "username": account, "password": password,
@@ -280,9 +321,22 @@ class _Call:
             "server_cert_validation": "ignore" if settings.unverified else "validate",
         }  # fmt: skip
         made = Protocol(transport=settings.scheme.value, operation_timeout_sec=poll_s, **common)
-        made.transport = _Transport(
-            self._routes, self._gate, auth_method=settings.scheme.value, service="HTTP", **common
-        )
+
+        by_ticket = settings.scheme is Scheme.KERBEROS
+        gate, secret = self._gate, settings.password
+        if by_ticket:  # the password goes to the domain, and the server sees a ticket only
+            what = "logging on to WinRM with Kerberos"
+            credential = kerberos.log_on(settings.account, secret, gate, what)
+            gate, secret = LogonGate(), None
+
+        def watch(session: requests.Session) -> None:
+            gate.watch(session, settings.scheme.value, settings.account, secret, self._server)
+
+        options = {"auth_method": settings.scheme.value, "service": "HTTP", **common}
+        if by_ticket:
+            made.transport = _KerberosTransport(self._routes, watch, credential, **options)
+        else:
+            made.transport = _Transport(self._routes, watch, **options)
         return made
 
     def _meaning(self, error: Exception) -> MailmigError | None:
@@ -293,9 +347,15 @@ class _Call:
             return of_status(int(error.code), *place)
         if isinstance(error, WinRMOperationTimeoutError):
             return Unreachable(self._server, self._port, "connected, but it did not answer in time")
-        if isinstance(error, AuthenticationError | LogonClosed | SpnegoError | PermissionError):
+        if isinstance(error, SpnegoError) and self._settings.scheme is Scheme.KERBEROS:
+            found = kerberos.meaning(error, self._server, "HTTP", self._settings.account)
+            if found is not None:
+                return found
+        scheme = self._settings.scheme.value
+        if isinstance(error, LogonClosed):
+            return NotShownAgain(self._server, self._settings.account, scheme, error.server)
+        if isinstance(error, AuthenticationError | SpnegoError | PermissionError):
             said = str(error) if isinstance(error, SpnegoError) else ""
-            scheme = self._settings.scheme.value
             return LoginRefused(self._server, self._settings.account, scheme, said)
         transport = of_transport(error, self._server, self._port)
         if transport is not None:

@@ -104,9 +104,11 @@ class Database:
         if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             return BadFile(self.file, f"this is no whole database ({error}): restore a copy")
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            return folders.FolderUnusable(self.file.parent, f"the file {error}")
+            return folders.FolderUnusable(
+                self.file.parent, f"{self.file.name} cannot be opened or written ({error})"
+            )
         if code == sqlite3.SQLITE_IOERR:
-            return folders.FolderUnusable(self.file.parent, str(error))
+            return folders.FolderUnusable(self.file.parent, f"{self.file.name} fails ({error})")
         return None
 
 

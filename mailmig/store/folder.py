@@ -50,8 +50,7 @@ class FolderOpenToOthers(MailmigError):
 def prepare(folder: Path) -> Path:
     """Make the folder when it is absent, check it, and return the path of the file in it."""
     try:
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700, parents=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = stat.S_IMODE(folder.stat().st_mode)
     except FileExistsError as error:
         raise FolderUnusable(folder, "it is a file") from error

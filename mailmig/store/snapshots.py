@@ -70,7 +70,7 @@ class Snapshots:
                 id = ids.short(reading.digest, set(taken.values()))
                 counts = _insert(connection, id, reading)
                 details = {"origin": reading.origin, "digest": reading.digest, **counts}
-                journal.write(connection, "inventory imported", id, details)
+                journal.write(connection, "snapshot stored", id, details)
         info = self._with_digest(reading.digest)
         assert info is not None, "what was committed can be read"
         return Added(info, new)

@@ -15,26 +15,16 @@ import json
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
 from mailmig.model.errors import BadFile
-from mailmig.model.windows import (
-    ClusterNode,
-    ClusterWitness,
-    NodeState,
-    ResourceState,
-    Service,
-    SystemStart,
-    Volume,
-    WindowsFact,
-    ZoneRecord,
-)
+from mailmig.model.windows import WindowsFact
 from mailmig.wire import clixml
 from mailmig.wire.clixml import Obj, items
+from mailmig.wire.windows_rows import FACTS, number_of, text_of
 
 Arguments = Mapping[str, str | list[str]]
 FRAME: Final = "frame"
@@ -107,11 +97,11 @@ def answer(name: str, text: str) -> tuple[WindowsFact, ...]:
             raise BadFile(name, f"a row is {type(row).__name__} and no object")
         if "MailmigError" in row:
             raise ScriptError(
-                _text(row, "MailmigError"), _number(row, "Category") or 0, _text(row, "Id"),
-                _text(row, "Reason"),
+                text_of(row, "MailmigError"), number_of(row, "Category") or 0, text_of(row, "Id"),
+                text_of(row, "Reason"),
             )  # fmt: skip
         try:
-            facts.append(_FACTS[name](row))
+            facts.append(FACTS[name](row))
         except (KeyError, TypeError, ValueError) as error:
             raise BadFile(name, f"a row cannot be understood: {error!r}") from error
     return tuple(facts)
@@ -141,101 +131,10 @@ def _document(value: Obj) -> str:
     return target.getvalue().decode("utf-8-sig")
 
 
-def _text(row: Obj, name: str) -> str:
-    value = row[name]
-    if value is None:
-        return ""
-    if isinstance(value, Obj):
-        return value.text or str(value.value or "")
-    return str(value)
-
-
-def _number(row: Obj, name: str) -> int | None:
-    """A whole number; an enum or a number with properties around it counts too."""
-    value = row[name]
-    inner = value.value if isinstance(value, Obj) else value
-    if inner is None:
-        return None
-    if isinstance(inner, bool) or not isinstance(inner, int):
-        raise TypeError(f"{name} is {inner!r}")
-    return int(inner)
-
-
-def _whole(row: Obj, name: str) -> int:
-    number = _number(row, name)
-    if number is None:
-        raise TypeError(f"{name} is missing")
-    return number
-
-
-def _moment(row: Obj, name: str) -> datetime | None:
-    """All scripts print UTC; a moment without a zone is one."""
-    value = row[name]
-    inner = value.value if isinstance(value, Obj) else value
-    if inner is None:
-        return None
-    if not isinstance(inner, datetime):
-        raise TypeError(f"{name} is {inner!r}")
-    return inner.replace(tzinfo=UTC) if inner.tzinfo is None else inner.astimezone(UTC)
-
-
-def _node(row: Obj) -> ClusterNode:
-    return ClusterNode(
-        _text(row, "Name"), NodeState.of(_number(row, "State")), _whole(row, "Weight"),
-        _whole(row, "DynamicWeight"),
-    )  # fmt: skip
-
-
-def _witness(row: Obj) -> ClusterWitness:
-    return ClusterWitness(
-        _text(row, "Cluster"), _text(row, "Kind"), ResourceState.of(_number(row, "State")),
-        _text(row, "Owner"), _text(row, "Share"), _whole(row, "DynamicWeight"),
-        bool(row["DynamicQuorum"]),
-    )  # fmt: skip
-
-
-def _service(row: Obj) -> Service:
-    return Service(
-        _text(row, "Name"), _text(row, "Title"), _text(row, "State"), _text(row, "StartMode"),
-        bool(row["Delayed"]), _number(row, "ProcessId") or None, _whole(row, "ExitCode"),
-    )  # fmt: skip
-
-
-def _volume(row: Obj) -> Volume:
-    return Volume(
-        _text(row, "Id"), _text(row, "Path"), _text(row, "Label"), _text(row, "FileSystem"),
-        _number(row, "Capacity"), _number(row, "Free"), _number(row, "BlockSize"),
-    )  # fmt: skip
-
-
-def _start(row: Obj) -> SystemStart:
-    started, now = _moment(row, "StartedAt"), _moment(row, "Now")
-    if started is None or now is None:
-        raise TypeError("a moment is missing")
-    return SystemStart(_text(row, "Name"), _text(row, "Version"), started, now)
-
-
-def _record(row: Obj) -> ZoneRecord:
-    return ZoneRecord(
-        _text(row, "Name"), _text(row, "Type"), _text(row, "Value"), _whole(row, "TimeToLive"),
-        _moment(row, "Stamped"),
-    )  # fmt: skip
-
-
-# Each script with the arguments that it takes, and what one row of its answer is.
+# Each script with the arguments that it takes.
 ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "boot_time": (),
-    "cluster_nodes": (),
-    "cluster_witness": (),
+    **dict.fromkeys(FACTS, ()),
     "dns_records": ("zone", "name", "type"),
+    "dns_zone": ("zone",),
     "services": ("names",),
-    "volumes": (),
-}
-_FACTS: Final[Mapping[str, Callable[[Obj], WindowsFact]]] = {
-    "boot_time": _start,
-    "cluster_nodes": _node,
-    "cluster_witness": _witness,
-    "dns_records": _record,
-    "services": _service,
-    "volumes": _volume,
 }

@@ -84,8 +84,10 @@ def _bare(server: Slapd, base: str) -> int:
 
 def _ours(server: Slapd) -> int:
     async def ask() -> int:
-        settings = DirectorySettings(account=server.account, ca_file=str(server.ca_file))
-        async with Directory(NAME, settings, PASSWORD, {(NAME, 636): server.secure}) as asked:
+        settings = DirectorySettings(
+            account=server.account, password=PASSWORD, ca_file=Path(server.ca_file)
+        )
+        async with Directory(NAME, settings, {(NAME, 636): server.secure}) as asked:
             return len(await asked.mailboxes())
 
     return asyncio.run(ask())
@@ -146,10 +148,10 @@ async def _serve(folder: Path) -> None:
 
 async def _everything(addresses: Any, ca_file: Path) -> tuple[float, float, int]:
     """Seconds until the first page, seconds for all of it, and how many edges there are."""
-    settings = DirectorySettings(account=READER, ca_file=str(ca_file))
+    settings = DirectorySettings(account=READER, password=LAB_PASSWORD, ca_file=ca_file)
     began = time.perf_counter()
     server = "ls-dc1.ad.lindenstadt.example"
-    async with Directory(server, settings, LAB_PASSWORD, addresses) as asked:
+    async with Directory(server, settings, addresses) as asked:
         pages = asked._connection.pages(
             asked.base, MAILBOXES_FILTER, MAILBOX_ATTRIBUTES, lambda dn, raw: dn
         )
@@ -157,7 +159,7 @@ async def _everything(addresses: Any, ca_file: Path) -> tuple[float, float, int]
         first = time.perf_counter() - began
         await pages.aclose()  # type: ignore[attr-defined]
     began = time.perf_counter()
-    async with Directory(server, settings, LAB_PASSWORD, addresses) as asked:
+    async with Directory(server, settings, addresses) as asked:
         mailboxes, edges = await asked.mailboxes(), await asked.edges()
         groups = await asked.groups()
         assert len(mailboxes) > MAILBOXES and groups

@@ -63,3 +63,20 @@ def test_a_named_file_that_is_missing_is_told(mailmig: Mailmig) -> None:
     outcome = mailmig("--config", "absent.toml", "config", "check")
     assert outcome.code == 2
     assert outcome.err == "mailmig: absent.toml: cannot be read: No such file or directory\n"
+
+
+# --domain --------------------------------------------------------------------------------------
+
+
+def test_a_domain_goes_with_nobody_at_the_terminal_only_if_all_is_said(
+    mailmig: Mailmig, tmp_path: Path
+) -> None:
+    for words, said in (
+        (("--domain", ""), "--domain is empty"),
+        (("--domain", "."), "--domain is empty"),
+        (("--account", "anna"), "go with --domain"),
+        (("--domain", "a..b"), "is no name in DNS"),
+    ):
+        outcome = mailmig("config", "init", *words)
+        assert outcome.code == 2 and said in outcome.err
+    assert list(tmp_path.glob("*.toml")) == []

@@ -114,7 +114,8 @@ def test_what_is_no_export_ends_in_one_sentence(
 
 def test_without_snapshots_it_is_said_how_to_make_one(mailmig: Run) -> None:
     done = mailmig("inventory", "list")
-    assert done.out == "there is no snapshot yet: mailmig inventory import FOLDER makes one\n"
+    said = "there is no snapshot yet: mailmig inventory take or import FOLDER makes one"
+    assert done.out == f"{said}\n"
     assert done.code == 0
     for command in ("show", "diff"):
         missing = mailmig("inventory", command)

@@ -90,3 +90,13 @@ def test_a_reader_that_goes_away_ends_the_program_quietly(tmp_path: Path) -> Non
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("option", ["--state", "--config"])
+def test_an_empty_path_is_not_taken_for_the_current_folder(
+    mailmig: Mailmig, tmp_path: Path, option: str
+) -> None:
+    outcome = mailmig(option, "", "inventory", "list")
+    assert outcome.code == 2
+    assert "it is empty: write a path, or leave the option away" in outcome.err
+    assert not (tmp_path / "state.db").exists()

@@ -1,16 +1,21 @@
 """README and docs are run: each command in a `console` block gives the output below it.
 
-`...` in an output stands for anything; blanks and line breaks are all alike. The blocks of one file are run from top to bottom
-in a folder of their own. Everything public is named in the docs: each command, each option.
+`...` in an output stands for anything; blanks and line breaks are all alike. The blocks of one
+file are run from top to bottom in a folder of their own. A command that ends in `&` is a lab: it
+runs beside those after it and is ended with the page. Everything public is named in the docs:
+each command, each option.
 """
 
 import doctest
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -54,18 +59,41 @@ def test_every_command_gives_the_output_that_is_shown(page: Path, tmp_path: Path
         "COLUMNS": "100", "LC_ALL": "C.UTF-8",
     }  # fmt: skip
     ran = 0
-    for command, expected in blocks(page):
-        if command.startswith(NOT_RUN):
-            continue
-        done = subprocess.run(
-            command, shell=True, cwd=tmp_path, env=environment, text=True, timeout=120,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
-        said = "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
-        same = agree(expected, said)
-        assert same, f"{page.name}: $ {command}\n--- shown\n{expected}\n--- said\n{said}"
-        ran += 1
+    with ExitStack() as stack:
+        for command, expected in blocks(page):
+            if command.startswith(NOT_RUN):
+                continue
+            if command.endswith("&"):
+                output = stack.enter_context(beside(command[:-1], tmp_path, environment))
+            else:
+                output = subprocess.run(
+                    command, shell=True, cwd=tmp_path, env=environment, text=True, timeout=120,
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                ).stdout  # fmt: skip
+            said = "".join(f"{line.rstrip()}\n" for line in output.splitlines())
+            same = agree(expected, said)
+            assert same, f"{page.name}: $ {command}\n--- shown\n{expected}\n--- said\n{said}"
+            ran += 1
     assert ran, f"{page.name} shows nothing that runs"
+
+
+@contextmanager
+def beside(command: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Runs a lab until the end of the block; gives what it said when it was ready."""
+    log = folder / ".beside"
+    with log.open("w") as file:
+        lab = subprocess.Popen(
+            shlex.split(command), cwd=folder, env=environment, stdout=file, stderr=file
+        )
+    try:
+        ends = time.monotonic() + 60
+        while "Ctrl-C ends it." not in log.read_text("utf-8"):
+            assert lab.poll() is None and time.monotonic() < ends, log.read_text("utf-8")
+            time.sleep(0.1)
+        yield log.read_text("utf-8")
+    finally:
+        lab.send_signal(signal.SIGINT)
+        assert lab.wait(30) == 0
 
 
 def test_the_comparison_can_fail() -> None:
@@ -74,7 +102,12 @@ def test_the_comparison_can_fail() -> None:
 
 def test_readme_shows_the_steps_of_make_demo() -> None:
     recipe = (ROOT / "Makefile").read_text("utf-8")
-    steps = [s.replace("$(DEMO)", "demo") for s in re.findall(r"\$\(call step,(.*)\)\n", recipe)]
+    steps = re.findall(r"\$\(call step,(.*)\)\n", recipe)
+    steps = [
+        s.replace("$(DEMO)", "demo")
+        for s in [*re.findall(r"^LAB = (.*)", recipe, re.MULTILINE), *steps]
+    ]
+    steps[0] += " &"
     shown = [command for command, _ in blocks(ROOT / "README.md")]
     assert [command for command in shown if command in steps] == steps
 

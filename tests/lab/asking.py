@@ -4,7 +4,7 @@ from mailmig.lab import founding, story
 from mailmig.lab.accounts import Account
 from mailmig.lab.cmdlets.engine import FREE, Costs, ExchangeCmdlets
 from mailmig.lab.exchange.calls import Call, ErrorRecord, Item, Output, Warning
-from mailmig.lab.organisation import Mailbox
+from mailmig.lab.population import Mailbox
 from mailmig.lab.world import World
 from mailmig.model.secret import Secret
 from mailmig.wire import clixml

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from mailmig.lab.exchange.calls import Call, ErrorRecord
-from mailmig.lab.moving import SEEDED, STATUS_NUMBERS
-from mailmig.lab.organisation import Mailbox
+from mailmig.lab.hindering import SEEDED
+from mailmig.lab.moving import STATUS_NUMBERS
+from mailmig.lab.population import Mailbox
 from mailmig.model.directory import Kind
 from mailmig.wire.clixml import Obj
 from tests.lab.asking import Shell, read, text, town

@@ -200,7 +200,7 @@ async def test_select_object_takes_the_properties_asked_for(server: Machine, nam
 
 
 async def test_select_object_can_be_refused(server: Machine) -> None:
-    server.exchange.allow_select = False
+    server.exchange.switches.no_select = True
     shell = await outside(server.call, "Get-Mailbox", "Select-Object")
     (error,) = shell.streams.error
     assert error.fq_error == "CommandNotFoundException"

@@ -6,20 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailmig.lab.cluster import Dag
+from mailmig.lab.databases import Copy, Database
 from mailmig.lab.moving import SLOTS
 from mailmig.lab.organisation import (
     LOG_SHARE,
     AlreadyMoving,
-    Copy,
-    Dag,
-    Database,
-    Mailbox,
     Organisation,
     UnknownDatabase,
     guid,
     headline,
     share,
 )
+from mailmig.lab.population import Mailbox
 from mailmig.model.directory import Kind
 from mailmig.model.quota import GIB, MIB, UNLIMITED, Quotas
 

@@ -29,9 +29,10 @@ from mailmig.model.names import AddressMap
 from mailmig.model.windows import NodeState, Service
 from mailmig.sources.exchange import Exchange, ExchangeSettings
 from mailmig.sources.names import Names, NamesSettings
-from mailmig.sources.remote_errors import BrokenReply
+from mailmig.sources.remote_errors import CmdletNotAllowed, NoSuchObject
 from mailmig.sources.windows import Windows, WindowsSettings
 from tests.lab.remote_servers import outside
+from tests.lab.running_lab import free_offset
 from tests.lab.strangers import needs
 from tests.lab.town_directory import stock
 
@@ -42,16 +43,6 @@ ADMIN = "LINDENSTADT\\svc-mailmig"
 PASSWORD = "lab-only-svc-mailmig"
 PATIENCE_S = 30.0
 COUNT = 40
-
-
-def free_offset() -> int:
-    """An offset at which nothing listens now."""
-    town = founding.found(story.read("town"), 8)
-    for offset in range(10_000 + os.getpid() % 97 * 400, 59_000, 97):
-        with suppress(CannotListen):
-            Layout.of(town, offset).probe()
-            return offset
-    raise AssertionError("no offset is free")
 
 
 def is_free(offset: int) -> bool:
@@ -148,6 +139,10 @@ def test_strangers_reach_a_lab_by_what_lies_in_its_folder(tmp_path: Path) -> Non
         assert inside == [f"0 100 389 {DC2}."]
         away = dig(lab.where("ns1.lindenstadt.example", 53), "mail.lindenstadt.example")
         assert away == ["192.0.2.25"]
+        outside = lab.where("ns1.lindenstadt.example", 53)
+        assert dig(outside, "lindenstadt.example", "MX") == ["10 relay.lindenstadt.example."]
+        (gateway,) = dig(outside, "relay.lindenstadt.example")
+        assert gateway == lab.where("relay.lindenstadt.example", 25)[0]
         children = Path(f"/proc/{lab.process.pid}/task/{lab.process.pid}/children")
         assert not children.exists() or children.read_text() == ""
         assert lab.end() == (0, "")
@@ -254,9 +249,43 @@ async def test_windows_says_what_the_organisation_knows(lab: Lab) -> None:
     async with Windows(WITNESS, windows, addresses) as machine:
         (start,) = (await machine.run("boot_time")).facts
         assert start.name == "LS-FS3" and start.uptime.days >= 3  # type: ignore[union-attr]
-        for script in ("cluster_nodes", "volumes"):
-            with pytest.raises(BrokenReply, match="is not recognized as the name of a cmdlet"):
+        for script in ("cluster_nodes", "virtual_machines"):
+            with pytest.raises(CmdletNotAllowed, match="is not recognized as the name of a cmdlet"):
                 await machine.run(script)
+
+
+async def test_every_machine_answers_what_every_windows_can(lab: Lab) -> None:
+    settings, addresses = read(lab)
+    scripts = ("boot_time", "counters", "event_logs", "machine_health", "network_cards", "volumes")
+    names = [f"ls-{n}.ad.lindenstadt.example" for n in ("ex16", "dc2", "fs3", "hv1", "hv2")]
+    for name in (*names, EX1):
+        async with Windows(
+            name, settings.section("windows", WindowsSettings), addresses
+        ) as machine:
+            for script in scripts:
+                assert (await machine.run(script)).facts, (name, script)
+            services = (await machine.run("services", names=[])).facts
+            assert "WinRM" in {one.name for one in services if isinstance(one, Service)}
+
+
+async def test_windows_dns_servers_give_the_records_that_dns_gives(lab: Lab) -> None:
+    settings, addresses = read(lab)
+    names = Names(settings.section("names", NamesSettings), addresses)
+    dns_name = "mail.lindenstadt.example"
+    async with Windows(DC2, settings.section("windows", WindowsSettings), addresses) as machine:
+        asked = {"zone": "lindenstadt.example", "type": "A"}
+        rows = (await machine.run("dns_records", name="mail", **asked)).facts
+        said = await names.ask(dns_name, "A", DC2)
+        assert [(one.value, one.ttl_s, one.stamped) for one in rows] == [  # type: ignore[union-attr]
+            (record.value, record.ttl_s, None) for record in said.records
+        ]  # fmt: skip
+        nothing = ({"name": "no"}, {"name": "mail", "type": "QUATSCH"}, {"zone": "no.example"})
+        for wrong in nothing:
+            assert (
+                await machine.run("dns_records", **{"name": "mail"} | asked | wrong)
+            ).facts == ()
+        with pytest.raises(NoSuchObject, match="was not found"):
+            await machine.run("dns_zone", zone="no.example")
 
 
 async def test_ldap_answers_with_the_same_accounts(lab: Lab) -> None:
@@ -273,11 +302,13 @@ async def test_ldap_answers_with_the_same_accounts(lab: Lab) -> None:
 
 
 async def test_secrets_are_for_their_owner_only_and_the_folder_is_written_anew(lab: Lab) -> None:
-    secret = {"names.key", "password-svc-mailmig.txt", "password-svc-reader.txt"}
+    passwords = {"password-svc-mailmig.txt", "password-svc-reader.txt"}
+    secret = passwords | {"control.json", "names.key"}
     modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in lab.folder.iterdir()}
     assert {name for name, mode in modes.items() if mode == 0o600} == secret
     assert set(modes) == secret | {"ca.pem", "mailmig.toml"}
     (lab.folder / "password-svc-mailmig.txt").chmod(0o644)
+    (lab.folder / "control.json").unlink()  # as if this lab had ended
     second = Lab(story.read("town"), lab.folder, mailboxes=8, offset=free_offset())
     async with second:
         mode = (lab.folder / "password-svc-mailmig.txt").stat().st_mode

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailmig.lab import afterwards, founding, story
-from mailmig.lab.organisation import Mailbox, Organisation, headline
+from mailmig.lab.organisation import Organisation, headline
+from mailmig.lab.population import Mailbox
 from mailmig.model.directory import PEOPLE, Kind
 from mailmig.model.quota import MIB, UNLIMITED, Quota
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from xml.etree.ElementTree import fromstring
 
 import pytest
+import spnego
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,6 +99,18 @@ def test_no_token_breaks_the_door(scheme: str, token: bytes) -> None:
         verdict = door.admit(Logon(), f"{scheme} {text}")
         assert verdict.account is None
         assert verdict.headers
+
+
+def test_an_endpoint_without_ntlm_refuses_its_first_message_and_offers_no_more() -> None:
+    accounts = Accounts([Account("anna", "town.example", Secret("right"))])
+    first = spnego.client("TOWN\\anna", "right", protocol="ntlm").step()
+    assert first is not None
+    for takes_ntlm in (True, False):
+        door = Doorkeeper(accounts, ("Negotiate", "Kerberos"), takes_ntlm=takes_ntlm)
+        verdict = door.admit(Logon(), f"Negotiate {base64.b64encode(first).decode()}")
+        offered = (b"www-authenticate", b"Negotiate") in verdict.headers
+        assert verdict.account is None and offered is not takes_ntlm
+    assert not accounts.attempts
 
 
 def test_a_header_that_is_no_base64_is_refused() -> None:

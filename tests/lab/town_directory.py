@@ -11,7 +11,7 @@ from typing import Any
 from mailmig.lab import founding, story
 from mailmig.lab.accounts import Account, Accounts
 from mailmig.lab.certificates import Authority
-from mailmig.lab.directory import DomainController, Forest
+from mailmig.lab.directory import DomainController, Forest, Standing
 from mailmig.lab.organisation import Organisation
 from mailmig.model.names import AddressMap
 from mailmig.model.secret import Secret
@@ -108,7 +108,8 @@ async def running(
 ) -> AsyncIterator[Town]:
     """Both controllers on free ports; `change` may set switches before they start."""
     clock = Clock(organisation.now)
-    forest = Forest(organisation, clock)
+    standing = Standing("ls-dc1", "Rathaus"), Standing("ls-dc2", "Stadthaus", delay=DELAY)
+    forest = Forest(organisation, clock, controllers=standing)
     accounts = Accounts(
         [
             Account("leser", "LINDENSTADT", PASSWORD),
@@ -117,16 +118,9 @@ async def running(
     )
     authority = Authority()
     made = []
-    for name, host, delay in (
-        ("ls-dc1", "127.0.1.10", timedelta(0)),
-        ("ls-dc2", "127.0.2.10", DELAY),
-    ):
+    for name, host in (("ls-dc1", "127.0.1.10"), ("ls-dc2", "127.0.2.10")):
         certificate = authority.certificate(f"{name}.{organisation.domain}")
-        made.append(
-            DomainController(
-                forest, name, accounts, host=host, certificate=certificate, delay=delay
-            )
-        )
+        made.append(DomainController(forest, name, accounts, host=host, certificate=certificate))
     town = Town(organisation, clock, forest, accounts, authority, *made)
     if change is not None:
         change(town)

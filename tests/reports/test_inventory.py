@@ -106,7 +106,7 @@ def test_gaps_are_shown_with_their_cost_and_a_whole_export_says_so() -> None:
     gaps = (Gap("users is missing", "departments are unknown"),)
     shown = text.render(inventory.compose(snapshot(gaps=gaps), NOW))
     assert "users is missing  departments are unknown" in shown
-    assert "Nothing is missing in the export." in text.render(inventory.compose(snapshot(), NOW))
+    assert "Nothing is missing." in text.render(inventory.compose(snapshot(), NOW))
 
 
 def test_what_the_import_counted_is_shown_when_it_is_not_zero() -> None:
@@ -134,6 +134,33 @@ def test_the_list_of_mailboxes_has_exact_bytes_and_words_for_what_is_no_number()
 def diff(before: Snapshot, after: Snapshot, **options: bool) -> Document:
     comparison = compare(before, after, all_kinds=True)
     return inventory_diff.compose(comparison, before, after, NOW, **options)
+
+
+def test_never_moved_is_unknown_where_nobody_asked_and_zero_where_there_is_none() -> None:
+    for rows, value in (({}, UNKNOWN), ({"monitoring_mailboxes": 0}, 0)):
+        facts = {"import": ({"rows": rows},)}
+        found = figures(inventory.compose(snapshot(Mailbox("1", Kind.USER), facts=facts), NOW))
+        assert found["never_moved"] == value
+    seen = snapshot(Mailbox("1", Kind.SYSTEM))
+    assert figures(inventory.compose(seen, NOW))["never_moved"] == 1
+
+
+def test_a_limit_that_became_known_is_no_other_limit() -> None:
+    limits = {
+        "bare": Quotas(), "whole": Quotas(1024, 2048, 4096), "more": Quotas(1024, 2048, 8192),
+        "partly": Quotas(UNKNOWN, 2048, 8192), "open": Quotas(1024, 2048, UNLIMITED),
+    }  # fmt: skip
+
+    def changed(before: str, after: str) -> object:
+        old, new = (
+            Mailbox("1", Kind.USER, use_database_quotas=False, own=limits[name])
+            for name in (before, after)
+        )
+        return figures(diff(snapshot(old), snapshot(new, id="ef")))["quota"]
+
+    assert (changed("bare", "whole"), changed("whole", "bare")) == (0, 0)
+    assert (changed("whole", "more"), changed("whole", "partly")) == (1, 1)
+    assert (changed("whole", "open"), changed("more", "partly")) == (1, 0)
 
 
 def test_what_changed_is_counted_once_per_kind_of_change() -> None:

@@ -21,6 +21,7 @@ from mailmig.lab.organisation import Organisation
 from mailmig.lab.world import World
 from mailmig.lab.wsman.listening import Listener
 from mailmig.lab.wsman.server import Server, Service
+from mailmig.model.errors import MissingExtra
 from mailmig.model.names import AddressMap
 from mailmig.model.secret import Secret
 from mailmig.model.snapshot import Snapshot
@@ -28,6 +29,7 @@ from mailmig.run.collecting import Collected, collect
 from mailmig.run.export_writing import CannotWriteExport, FolderInTheWay
 from mailmig.sources import exports
 from mailmig.sources.exchange import Exchange, ExchangeSettings
+from mailmig.sources.kerberos_errors import NoTicket
 from mailmig.sources.remote_errors import LoginRefused, Unreachable
 from mailmig.sources.remote_settings import Scheme
 from mailmig.store.engine import Store
@@ -144,10 +146,18 @@ async def test_a_server_that_hangs_is_given_up_in_time(tmp_path: Path) -> None:
 
 async def test_nobody_there_is_unreachable(tmp_path: Path) -> None:
     addresses = {("ex1.town.example", 80): (ADDRESS, 1), ("ex1.town.example", 443): (ADDRESS, 1)}
-    async with Exchange("ex1.town.example", ExchangeSettings(), addresses) as exchange:
+    settings = ExchangeSettings(account="anna", password=PASSWORD, scheme=Scheme.BASIC)
+    async with Exchange("ex1.town.example", settings, addresses) as exchange:
         with pytest.raises(Unreachable) as caught:
             await collect(exchange, tmp_path / "live")
     assert caught.value.exit_code == 3
+    assert not (tmp_path / "live").exists()
+
+
+async def test_without_a_ticket_or_the_kerberos_extra_nothing_is_asked(tmp_path: Path) -> None:
+    async with Exchange("ex1.town.example", ExchangeSettings()) as exchange:
+        with pytest.raises((NoTicket, MissingExtra)):
+            await collect(exchange, tmp_path / "live")
     assert not (tmp_path / "live").exists()
 
 

@@ -15,6 +15,7 @@ from mailmig.lab.cultures import CULTURES
 from mailmig.lab.export import write_export
 from mailmig.lab.story import read as read_story
 from mailmig.model.directory import Right, TrusteeKind, Usage
+from mailmig.model.errors import BadFile
 from mailmig.model.quota import UNLIMITED
 from mailmig.model.secret import Secret
 from mailmig.sources.directory import Directory, DirectorySettings
@@ -31,6 +32,7 @@ from mailmig.sources.directory_errors import (
     TooManyObjects,
     WrongPassword,
 )  # fmt: skip
+from mailmig.sources.directory_settings import Encryption, Logon
 from tests.lab.town_directory import PASSWORD, READER, Town, founded, running
 
 DC1, DC2 = "ls-dc1.ad.lindenstadt.example", "ls-dc2.ad.lindenstadt.example"
@@ -46,20 +48,21 @@ async def town() -> AsyncIterator[Town]:
 @pytest.fixture
 def settings(town: Town, tmp_path: Path) -> DirectorySettings:
     return DirectorySettings(
-        account=READER, ca_file=str(town.ca_file(tmp_path)), timeout_s=10.0, connect_timeout_s=3.0
-    )
+        account=READER, password=PASSWORD, ca_file=town.ca_file(tmp_path), timeout_s=10.0,
+        connect_timeout_s=3.0,
+    )  # fmt: skip
 
 
-def directory(
-    town: Town, settings: DirectorySettings, server: str = DC1, password: Secret = PASSWORD
-) -> Directory:
-    return Directory(server, settings, password, town.addresses)
+def directory(town: Town, settings: DirectorySettings, server: str = DC1) -> Directory:
+    return Directory(server, settings, town.addresses)
 
 
 async def test_all_that_the_town_holds_is_read(tmp_path: Path) -> None:
     organisation = founded()
     async with asyncio.timeout(90), running(organisation) as town:
-        settings = DirectorySettings(account=READER, ca_file=str(town.ca_file(tmp_path)))
+        settings = DirectorySettings(
+            account=READER, password=PASSWORD, ca_file=town.ca_file(tmp_path)
+        )
         async with directory(town, settings) as asked:
             mailboxes = {one.exchange_guid: one for one in await asked.mailboxes()}
             databases = {one.name: one for one in await asked.databases()}
@@ -227,11 +230,12 @@ async def test_two_controllers_differ_until_the_change_has_come_over(
 
 @pytest.mark.parametrize(
     ("logon", "encryption"),
-    [("simple", "ldaps"), ("simple", "starttls"), ("ntlm", "none"), ("ntlm", "ldaps"),
-     ("ntlm", "starttls")],
+    [(Logon.SIMPLE, Encryption.LDAPS), (Logon.SIMPLE, Encryption.STARTTLS),
+     (Logon.NTLM, Encryption.NONE), (Logon.NTLM, Encryption.LDAPS),
+     (Logon.NTLM, Encryption.STARTTLS)],
 )  # fmt: skip
 async def test_every_way_in_works(
-    logon: str, encryption: str, town: Town, settings: DirectorySettings
+    logon: Logon, encryption: Encryption, town: Town, settings: DirectorySettings
 ) -> None:
     chosen = replace(settings, logon=logon, encryption=encryption)
     async with directory(town, chosen) as asked:
@@ -240,11 +244,11 @@ async def test_every_way_in_works(
     assert [attempt.accepted for attempt in town.accounts.attempts] == [True]
 
 
-@pytest.mark.parametrize("logon", ["simple", "ntlm"])
+@pytest.mark.parametrize("logon", [Logon.SIMPLE, Logon.NTLM])
 async def test_a_wrong_password_is_tried_once_and_never_again(
-    logon: str, town: Town, settings: DirectorySettings
+    logon: Logon, town: Town, settings: DirectorySettings
 ) -> None:
-    asked = directory(town, replace(settings, logon=logon), password=Secret("falsch"))
+    asked = directory(town, replace(settings, logon=logon, password=Secret("falsch")))
     for _ in range(5):
         with pytest.raises(WrongPassword, match="tried once") as raised:
             await asked.open()
@@ -254,9 +258,9 @@ async def test_a_wrong_password_is_tried_once_and_never_again(
     assert len(town.accounts.attempts) == 1
 
 
-@pytest.mark.parametrize("logon", ["simple", "ntlm"])
+@pytest.mark.parametrize("logon", [Logon.SIMPLE, Logon.NTLM])
 async def test_a_locked_account_is_called_locked(
-    logon: str, town: Town, settings: DirectorySettings
+    logon: Logon, town: Town, settings: DirectorySettings
 ) -> None:
     for _ in range(3):
         town.accounts.refused(READER, "elsewhere")
@@ -270,26 +274,27 @@ async def test_what_can_only_fail_or_log_on_as_nobody_is_not_sent(
     for changed, password, words in (
         ({}, "", "is empty"),
         ({"account": ""}, "x", "account is not set"),
-        ({"encryption": "none"}, "x", "would show the password"),
-        ({"logon": "ntlm", "account": "leser@x"}, "x", "wants DOMAIN"),
-        ({"ca_file": "/nowhere/ca.pem"}, "x", "is not there"),
+        ({"encryption": Encryption.NONE}, "x", "would show the password"),
+        ({"logon": Logon.NTLM, "account": "leser@x"}, "x", "wants DOMAIN"),
     ):
-        chosen = replace(settings, **changed)  # type: ignore[arg-type]
+        chosen = replace(settings, password=Secret(password), **changed)
         with pytest.raises(BadLogon, match=words):
-            await directory(town, chosen, password=Secret(password)).open()
+            await directory(town, chosen).open()
+    with pytest.raises(BadFile, match="no certificates can be read"):
+        await directory(town, replace(settings, ca_file=Path("/nowhere/ca.pem"))).open()
     assert len(town.accounts.attempts) == 0
 
 
 async def test_a_certificate_of_nobody_we_know_is_not_trusted_and_no_password_is_shown(
     town: Town, settings: DirectorySettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for encryption in ("ldaps", "starttls"):
-        chosen = replace(settings, ca_file="", encryption=encryption)
+    for encryption in (Encryption.LDAPS, Encryption.STARTTLS):
+        chosen = replace(settings, ca_file=None, encryption=encryption)
         with pytest.raises(NotTrusted, match="ca_file") as raised:
             await directory(town, chosen).open()
         assert raised.value.exit_code == 3
     assert len(town.accounts.attempts) == 0
-    async with directory(town, replace(settings, ca_file="", verify=False)) as asked:
+    async with directory(town, replace(settings, ca_file=None, unverified=True)) as asked:
         assert asked.base
     assert "NOT checked" in caplog.text
 
@@ -315,7 +320,7 @@ async def test_a_controller_without_a_certificate_is_said_to_offer_no_tls(
 ) -> None:
     town.first.certificate = None
     with pytest.raises(NoEncryption, match="offers no TLS"):
-        await directory(town, replace(settings, encryption="starttls")).open()
+        await directory(town, replace(settings, encryption=Encryption.STARTTLS)).open()
     assert len(town.accounts.attempts) == 0
 
 
@@ -324,7 +329,9 @@ async def test_a_controller_that_demands_encryption_is_understood(
 ) -> None:
     town.first.demands_signing = True
     with pytest.raises(SigningRequired, match="ldaps"):
-        await directory(town, replace(settings, logon="ntlm", encryption="none")).open()
+        await directory(
+            town, replace(settings, logon=Logon.NTLM, encryption=Encryption.NONE)
+        ).open()
 
 
 @pytest.mark.parametrize("switch", ["silent", "refuses", "hangs", "cuts"])
@@ -351,7 +358,7 @@ async def test_a_closed_port_is_unreachable_at_once(
 
 async def test_a_name_that_does_not_exist_is_unreachable(settings: DirectorySettings) -> None:
     with pytest.raises(DirectoryUnreachable):
-        await Directory("dc1.invalid", settings, PASSWORD).open()
+        await Directory("dc1.invalid", settings).open()
 
 
 async def test_a_slow_controller_is_waited_for(town: Town, settings: DirectorySettings) -> None:
@@ -399,7 +406,7 @@ async def test_a_connection_that_failed_is_not_opened_again(
 async def test_another_domain_is_named_and_nobody_is_followed(
     town: Town, settings: DirectorySettings
 ) -> None:
-    connection = DirectoryConnection(DC1, settings, PASSWORD, town.addresses)
+    connection = DirectoryConnection(DC1, settings, town.addresses)
     await connection.open()
     try:
         with pytest.raises(Elsewhere, match=r"ldap://other\.example") as raised:
@@ -415,7 +422,7 @@ async def test_an_answer_that_stopped_at_the_limit_is_not_used(
 ) -> None:
     """Controllers do not limit pages; a server that does must not look complete."""
     town.first.page_limit, town.first.size_limit = 10, 10
-    connection = DirectoryConnection(DC1, settings, PASSWORD, town.addresses)
+    connection = DirectoryConnection(DC1, settings, town.addresses)
     await connection.open()
     try:
         with pytest.raises(TooManyObjects, match="not the whole"):

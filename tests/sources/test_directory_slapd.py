@@ -12,6 +12,7 @@ from mailmig.lab.directory import Forest
 from mailmig.model.secret import Secret
 from mailmig.sources.directory import Directory, DirectorySettings
 from mailmig.sources.directory_errors import NotTrusted, QuestionFailed, WrongPassword
+from mailmig.sources.directory_settings import Encryption
 from tests.lab.town_directory import PASSWORD as LAB_PASSWORD
 from tests.lab.town_directory import READER, founded, running
 from tests.sources.slapd import NAME, PASSWORD, Slapd, slapd
@@ -27,29 +28,30 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
 
 def directory(
     server: Slapd,
-    encryption: str = "ldaps",
+    encryption: Encryption = Encryption.LDAPS,
     password: Secret = PASSWORD,
-    ca_file: str | None = None,
+    *,
+    known: bool = True,
 ) -> Directory:
     settings = DirectorySettings(
-        account=server.account, encryption=encryption, timeout_s=15.0, page_size=37,
-        ca_file=str(server.ca_file) if ca_file is None else ca_file,
+        account=server.account, password=password, encryption=encryption, timeout_s=15.0,
+        page_size=37, ca_file=server.ca_file if known else None,
     )  # fmt: skip
-    return Directory(
-        NAME, settings, password, {(NAME, 389): server.plain, (NAME, 636): server.secure}
-    )
+    return Directory(NAME, settings, {(NAME, 389): server.plain, (NAME, 636): server.secure})
 
 
-@pytest.mark.parametrize("encryption", ["ldaps", "starttls"])
+@pytest.mark.parametrize("encryption", [Encryption.LDAPS, Encryption.STARTTLS])
 async def test_slapd_and_the_lab_tell_the_same(
-    encryption: str, server: Slapd, tmp_path: Path
+    encryption: Encryption, server: Slapd, tmp_path: Path
 ) -> None:
     async with asyncio.timeout(60):
         async with directory(server, encryption) as asked:
             there = await everything(asked)
         async with running(founded(80, 7)) as town:
-            settings = DirectorySettings(account=READER, ca_file=str(town.ca_file(tmp_path)))
-            async with Directory(town.first.fqdn, settings, LAB_PASSWORD, town.addresses) as asked:
+            settings = DirectorySettings(
+                account=READER, password=LAB_PASSWORD, ca_file=town.ca_file(tmp_path)
+            )
+            async with Directory(town.first.fqdn, settings, town.addresses) as asked:
                 here = await everything(asked)
     assert there == here
     assert len(here["mailboxes"]) > 80 and len(here["groups"]) > 10
@@ -78,7 +80,7 @@ async def test_a_wrong_password_at_slapd_is_a_wrong_password(server: Slapd) -> N
 
 async def test_the_certificate_of_slapd_is_checked(server: Slapd) -> None:
     with pytest.raises(NotTrusted):
-        await directory(server, ca_file="").open()
+        await directory(server, known=False).open()
 
 
 async def test_a_server_that_knows_no_descriptors_refuses_to_tell_rights(server: Slapd) -> None:

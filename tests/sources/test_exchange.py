@@ -87,7 +87,7 @@ async def test_properties_are_selected_at_the_server(server: Lab) -> None:
 
 
 async def test_a_server_without_select_object_gives_whole_objects(server: Lab) -> None:
-    server.exchange.allow_select = False
+    server.exchange.switches.no_select = True
     async with client(server) as exchange:
         found = [item async for item in exchange.ask(FEW, ("Name",), cut_ok=True)]
         assert found == [mailbox(0), mailbox(1), mailbox(2)]

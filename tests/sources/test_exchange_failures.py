@@ -1,7 +1,7 @@
 """Our client of remote PowerShell meets servers that refuse, hang, break off or forget."""
 
 import asyncio
-import importlib.util
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +23,7 @@ from mailmig.sources.remote_errors import (
     BrokenReply,
     LoginRefused,
     RemotingNotAllowed,
+    SchemeNotOffered,
     ServerFault,
     ShellExpired,
     TlsNotTrusted,
@@ -34,6 +35,7 @@ from mailmig.sources.remote_errors import (
 from mailmig.sources.remote_faults import of_fault
 from mailmig.sources.remote_logon import LogonGate
 from mailmig.sources.remote_settings import Scheme
+from mailmig.store.logons import Logons
 from tests.sources.remote_lab import ADDRESS, LATER, SERVER, Lab, Town, lab, until
 from tests.sources.test_exchange import FEW, client, get, names
 
@@ -117,18 +119,36 @@ async def test_channels_that_share_a_gate_share_its_refusal(server: Lab) -> None
 async def test_nothing_else_is_tried_where_the_scheme_is_not_offered(tmp_path: Path) -> None:
     async with lab(tmp_path, schemes=("Basic",)) as server:
         async with client(server, scheme=Scheme.NTLM) as exchange:
-            await fails(exchange, LoginRefused)
+            error = await fails(exchange, SchemeNotOffered)
+        assert error.offered == ("basic",)
         assert not server.accounts.attempts
     async with lab(tmp_path, schemes=("Negotiate",)) as server:
         async with client(server) as exchange:
-            await fails(exchange, LoginRefused)
+            error = await fails(exchange, SchemeNotOffered)
+        assert error.offered == ("negotiate",) and "set `scheme`" in str(error)
         assert not [attempt for attempt in server.accounts.attempts if attempt.accepted]
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("gssapi") is not None, reason="Kerberos is installed here"
-)
-async def test_without_kerberos_the_extra_is_named(server: Lab) -> None:
+async def test_a_server_whose_negotiate_is_kerberos_alone_has_seen_no_password(
+    tmp_path: Path,
+) -> None:
+    """As Exchange's own endpoint: it says 401 to the first word of NTLM."""
+    gate = LogonGate(Logons(tmp_path / "state"))
+    async with lab(tmp_path, schemes=("Negotiate", "Basic"), takes_ntlm=False) as server:
+        settings = server.settings(scheme=Scheme.NTLM)
+        async with Exchange(SERVER, settings, server.addresses, gate) as exchange:
+            error = await fails(exchange, SchemeNotOffered)
+        assert error.offered == ("kerberos",)
+        basic = server.settings(scheme=Scheme.BASIC)
+        async with Exchange(SERVER, basic, server.addresses, gate) as exchange:
+            assert len(await names(exchange, FEW, cut_ok=True)) == 3
+    assert not list((tmp_path / "state" / "logons").glob("*.json"))
+
+
+async def test_without_kerberos_the_extra_is_named(
+    server: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gssapi", None)
     async with client(server, scheme=Scheme.KERBEROS) as exchange:
         error = await fails(exchange, MissingExtra)
     assert "mailmig[kerberos]" in str(error)

@@ -191,8 +191,15 @@ def test_of_two_connected_rows_the_one_of_the_mailboxs_own_database_counts(expor
 
 
 def test_without_a_row_in_covered_statistics_a_mailbox_was_never_used(export: Any) -> None:
-    export.write("statistics", [export.usage(1)])
+    export.write("statistics", [export.usage(1)]).manifest()
     assert usages(export.pour())[1] == Usage(UsageState.NEVER_USED, 0, 0, 0, 0)
+
+
+def test_without_a_manifest_nobody_knows_whether_statistics_are_whole(export: Any) -> None:
+    export.write("statistics", [export.usage(1)])
+    known, missing = usages(export.pour())
+    assert known.state is UsageState.KNOWN
+    assert missing == Usage()
 
 
 @pytest.mark.parametrize(

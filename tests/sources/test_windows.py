@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -30,14 +31,18 @@ from mailmig.sources.remote_errors import (
     CmdletNotAllowed,
     LoginRefused,
     NoSuchObject,
+    NotShownAgain,
+    SchemeNotOffered,
     ShellExpired,
     TlsNotTrusted,
     TookTooLong,
     Unreachable,
     WrongEndpoint,
 )
+from mailmig.sources.remote_logon import LogonGate
 from mailmig.sources.remote_settings import Scheme
 from mailmig.sources.windows import Windows, WindowsSettings
+from mailmig.store.logons import Logons
 from mailmig.wire.clixml import Obj
 from mailmig.wire.windows_answers import asked, printed
 from tests.lab.remote_servers import Clock
@@ -116,11 +121,11 @@ ERRORS: dict[str, tuple[int, str, str, type[MailmigError]]] = {
 
 
 @asynccontextmanager
-async def machine(folder: Path, path: str = "/wsman") -> AsyncIterator[Machine]:
+async def machine(folder: Path, path: str = "/wsman", **options: Any) -> AsyncIterator[Machine]:
     authority = Authority()
     accounts, clock = Accounts([Account("anna", "town.example", PASSWORD)]), Clock()
     endpoint = WindowsEndpoint(lambda account, script: made.answers(account, script), path=path)
-    service = Service("EX1", accounts, [endpoint], now=clock)
+    service = Service("EX1", accounts, [endpoint], now=clock, **options)
     context = authority.certificate(SERVER).context()
     tls, plain = Listener(service, ADDRESS, tls=context), Listener(service, ADDRESS)
     async with Server(service, tls, plain):
@@ -210,8 +215,20 @@ async def test_what_a_machine_does_not_know_is_told_with_its_words(server: Machi
 async def test_a_wrong_password_is_shown_exactly_once(server: Machine, how: dict[str, Any]) -> None:
     async with server.client(password=Secret("falsch"), **how) as windows:
         answers = await asyncio.gather(*(ask(windows) for _ in range(4)), return_exceptions=True)
-        assert [type(answer) for answer in answers] == [LoginRefused] * 4
+        assert [type(answer) for answer in answers] == [LoginRefused] + [NotShownAgain] * 3
+        assert "is not shown again" in str(answers[3])
     assert [attempt.accepted for attempt in server.accounts.attempts] == [False]
+
+
+async def test_a_machine_whose_negotiate_is_kerberos_alone_has_seen_no_password(
+    tmp_path: Path,
+) -> None:
+    async with machine(tmp_path, schemes=("Negotiate",), takes_ntlm=False) as server:
+        gate = LogonGate(Logons(tmp_path / "state"))
+        async with Windows(SERVER, server.settings(), server.addresses, gate) as windows:
+            with pytest.raises(SchemeNotOffered, match="it offers kerberos"):
+                await ask(windows)
+    assert not list((tmp_path / "state" / "logons").glob("*.json"))
 
 
 async def test_questions_wait_for_their_turn(server: Machine) -> None:
@@ -221,14 +238,14 @@ async def test_questions_wait_for_their_turn(server: Machine) -> None:
     assert server.most_running == 2
 
 
-async def test_kerberos_that_is_not_installed_is_named(server: Machine) -> None:
-    from winrm import transport
-
-    if transport.HAVE_KERBEROS:
-        pytest.skip("Kerberos is installed here")
+async def test_kerberos_that_is_not_installed_is_named(
+    server: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gssapi", None)
     async with server.client(scheme=Scheme.KERBEROS) as windows:
         with pytest.raises(MissingExtra):
             await ask(windows)
+    assert not server.accounts.attempts
 
 
 async def test_certificates_are_checked(

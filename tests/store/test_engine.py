@@ -22,6 +22,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from mailmig.model.errors import BadFile
 from mailmig.store import connection as connections
@@ -424,3 +425,16 @@ def test_a_kill_at_any_time_leaves_a_whole_state(
         infos = store.snapshots.list()
         assert [info.mailboxes for info in infos] in ([500], [500, 60_000])
         assert all(len(store.snapshots.load(i.id).mailboxes) == i.mailboxes for i in infos)
+
+
+def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    """Root may write anywhere, so SQLite's own error is made by hand."""
+    database = Database(tmp_path / "state.db")
+    readonly = sqlite3.OperationalError("attempt to write a readonly database")
+    readonly.sqlite_errorcode = sqlite3.SQLITE_READONLY
+    with pytest.raises(FolderUnusable) as raised, database._in_words():
+        raise DBAPIError("INSERT", {}, readonly)
+    assert str(raised.value) == (
+        f"{tmp_path}: cannot keep the state here, state.db cannot be opened or written "
+        "(attempt to write a readonly database); choose another folder with --state FOLDER"
+    )

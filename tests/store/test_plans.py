@@ -53,3 +53,24 @@ def test_a_line_in_the_journal_needs_details_that_are_json(store: Store) -> None
     with pytest.raises(TypeError):
         store.journal.record("looked", "DB1", {"x": object()})
     assert store.journal.entries() == before
+
+
+def test_an_approval_belongs_to_one_text_and_has_a_name_and_a_time(store: Store) -> None:
+    one, other = store.plans.add("{}"), store.plans.add("[]")
+    store.plans.approve(one, "Änne")
+    store.plans.approve(one, "Ben")
+    assert [approval.by for approval in store.plans.approvals(one)] == ["Änne", "Ben"]
+    assert abs(datetime.now(UTC) - store.plans.approvals(one)[0].at).total_seconds() < 60
+    assert store.plans.approvals(other) == ()
+
+
+def test_announced_windows_are_kept_until_released_and_given_to_the_next_plan(store: Store) -> None:
+    one = store.plans.add("{}")
+    for window in ("w2", "w1", "w3"):
+        store.plans.announce(one, window)
+    store.plans.release(one, "w1")
+    assert store.plans.announced(one) == ("w2", "w3")
+    other = store.plans.add("[]", None, store.plans.announced(one))
+    assert store.plans.announced(other) == ("w2", "w3")
+    store.plans.release(other, "w2")
+    assert store.plans.announced(one) == ("w2", "w3")

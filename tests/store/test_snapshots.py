@@ -232,7 +232,7 @@ def test_an_import_writes_one_line_into_the_journal(
 ) -> None:
     info = store.snapshots.add(given()).info
     *_, line = store.journal.entries()
-    assert (line.what, line.subject) == ("inventory imported", info.id)
+    assert (line.what, line.subject) == ("snapshot stored", info.id)
     assert line.details["mailboxes"] == 3
     assert line.details["digest"] == info.digest
 

@@ -13,13 +13,23 @@ from tree_sitter import Language, Node, Parser
 
 from mailmig.model.errors import BadFile
 from mailmig.model.windows import (
+    Checkpoint,
+    ClusterHeartbeat,
     ClusterNode,
     ClusterWitness,
+    Counter,
+    EventLog,
+    HyperVHost,
+    MachineHealth,
+    NetworkCard,
     NodeState,
+    PageFile,
     ResourceState,
     Service,
     SystemStart,
+    VirtualMachine,
     Volume,
+    ZoneAgeing,
     ZoneRecord,
 )
 from mailmig.wire import clixml
@@ -40,9 +50,11 @@ SOME: dict[str, Any] = {
 }  # fmt: skip
 # Everything that our scripts may call: nothing in it changes anything.
 READING = {
-    "Get-CimInstance", "Get-Cluster", "Get-ClusterNode", "Get-ClusterParameter",
-    "Get-ClusterQuorum", "Get-DnsServerResourceRecord", "Where-Object", "ForEach-Object",
-    "ConvertFrom-Json",
+    "Get-ChildItem", "Get-CimInstance", "Get-Cluster", "Get-ClusterGroup", "Get-ClusterNode",
+    "Get-ClusterParameter", "Get-ClusterQuorum", "Get-DnsServerResourceRecord",
+    "Get-DnsServerScavenging", "Get-DnsServerZone", "Get-DnsServerZoneAging", "Get-ItemProperty",
+    "Get-VM", "Get-VMHardDiskDrive", "Get-VMIntegrationService", "Get-VMSnapshot", "Get-WinEvent",
+    "Measure-Object", "Test-Path", "Where-Object", "ForEach-Object", "ConvertFrom-Json",
 }  # fmt: skip
 NASTY = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
@@ -53,6 +65,10 @@ def arguments(name: str) -> dict[str, Any]:
 
 def nodes(node: Node) -> list[Node]:
     return [node, *(below for child in node.children for below in nodes(child))]
+
+
+def listed(*values: Any) -> Obj:
+    return Obj(("System.Object[]", "System.Array", "System.Object"), value=list(values))
 
 
 def row(**members: Any) -> Obj:
@@ -131,12 +147,66 @@ def test_every_kind_of_answer_becomes_typed_values() -> None:
         ("dns_records", row(Name="mail", Type="A", Value="192.0.2.1", TimeToLive=Int64(300),
                             Stamped=None),
          ZoneRecord("mail", "A", "192.0.2.1", 300, None)),
+        ("dns_zone", row(Name="town.example", InDirectory=True, Update="Secure", Ageing=False,
+                         NoRefresh=Int64(604800), Refresh=Int64(604800), Scavenging=None),
+         ZoneAgeing("town.example", True, "Secure", False, timedelta(days=7), timedelta(days=7),
+                    None)),
+        ("cluster_heartbeat", row(SameSubnetDelay=1000, SameSubnetThreshold=10,
+                                  CrossSubnetDelay=1000, CrossSubnetThreshold=20),
+         ClusterHeartbeat(1000, 10, 1000, 20)),
+        ("machine_health",
+         row(Name="EX1", Version="10.0.17763", Revision=None, ProductType=3, Memory=Int64(2**37),
+             Processors=12, Reboot=listed("Rename"), Setup=listed(), PageAutomatic=False,
+             PageFiles=listed(row(Path="C:\\pagefile.sys", Initial=32768, Largest=32768)),
+             PowerPlan="Microsoft:PowerPlan\\{8C5E7FDA-E8BF-4A96-9A85-A6E23A8C635C}",
+             KeepAlive=None, IPv6=255, Proxy="", CredentialGuard=False, DotNet=528049,
+             Runtimes=listed("Microsoft Visual C++ 2013 Redistributable (x64) - 12.0.40664")),
+         MachineHealth("EX1", "10.0.17763", None, False, 2**37, 12, ("Rename",), (), False,
+                       (PageFile("C:\\pagefile.sys", 32768, 32768),),
+                       "8c5e7fda-e8bf-4a96-9a85-a6e23a8c635c", None, 255, "", False, 528049,
+                       ("Microsoft Visual C++ 2013 Redistributable (x64) - 12.0.40664",))),
+        ("network_cards", row(Name="Käse #2", Addresses=listed("10.1.0.11", "fe80::1"),
+                              Discarded=None, Registers=True),
+         NetworkCard("Käse #2", ("10.1.0.11", "fe80::1"), None, True)),
+        ("event_logs", row(Name="System", Size=Int64(69632), Largest=Int64(2**24), Full=False,
+                           Oldest=None),
+         EventLog("System", 69632, 2**24, False, None)),
+        ("counters", row(Group="PerfOS_Processor", Instance="_Total", Name="PercentProcessorTime",
+                         Value=12.5),
+         Counter("PerfOS_Processor", "_Total", "PercentProcessorTime", 12.5)),
+        ("hyper_v_host", row(Name="HV1", Cores=24, Memory=Int64(2**38), Features=listed(6, 20)),
+         HyperVHost("HV1", 24, 2**38, (6, 20))),
+        ("virtual_machines",
+         row(Name="EX1", State="Running", Host="HV1", Processors=12, Memory=Int64(2**37),
+             DynamicMemory=False, StopAction="ShutDown", CheckpointType="Disabled",
+             Checkpoints=listed(row(Name="vor dem Update", At=at, Kind="Standard")),
+             TimeSync=False, Disks="D:\\EX1.vhdx", Apart=None),
+         VirtualMachine("EX1", "Running", "HV1", 12, 2**37, False, "ShutDown", "Disabled",
+                        (Checkpoint("vor dem Update", at, "Standard"),), False,
+                        ("D:\\EX1.vhdx",), ())),
     ]  # fmt: skip
+    assert {name for name, _, _ in kinds} == set(script_names())
     for name, seen, fact in kinds:
         assert answer(name, printed([seen, seen])) == (fact, fact)
         assert answer(name, printed([])) == ()
     assert Service("a", "", "Running", "Auto", False, 1, 0).is_running
     assert SystemStart("x", "", at, later).uptime == timedelta(days=20)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("counters", {"Group": "", "Instance": "", "Name": "x", "Value": "12,5"}),
+        ("counters", {"Group": "", "Instance": "", "Name": "x", "Value": True}),
+        ("hyper_v_host", {"Name": "HV1", "Cores": 4, "Memory": 1, "Features": "Hyper-V"}),
+        ("event_logs", {"Name": "System", "Size": None, "Largest": 1, "Full": True, "Oldest": None}),
+        ("dns_zone", {"Name": "x", "InDirectory": True, "Update": "", "Ageing": True,
+                      "NoRefresh": "7 Tage", "Refresh": 1, "Scavenging": None}),
+    ],
+)  # fmt: skip
+def test_a_row_with_something_else_in_it_is_told(name: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadFile, match="cannot be understood"):
+        answer(name, printed([row(**wrong)]))
 
 
 def test_an_error_of_the_script_keeps_its_kind() -> None:

@@ -8,6 +8,7 @@ Two ways of a `Get-` differ from every other cmdlet and lose data (migration.md 
 that is null or empty counts as given and names everything. `Bound.everything` tells.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,8 @@ from mailmig.lab.exchange.calls import Call
 # Stands for the identity of each object that comes through the pipeline.
 PIPED: Final = "\0"
 _LISTS: Final = ("MultiValuedProperty", "ProxyAddressCollection", "Object")
+# int() itself takes other digits and underscores as well.
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +224,15 @@ def _boolean(value: object) -> bool:
 def _whole_number(value: object) -> int:
     if isinstance(value, bool):
         raise TypeError(value)
-    return int(value) if isinstance(value, str | int) else _not_a(value)
+    return whole(value) if isinstance(value, str | int) else _not_a(value)
+
+
+def whole(value: str | int) -> int:
+    """A number of 32 bits, with a sign or without one. Raises `ValueError`."""
+    text = str(value).strip()
+    if not _WHOLE.fullmatch(text) or not -(2**31) <= int(text) < 2**32:
+        raise ValueError(value)
+    return int(text)
 
 
 def _not_a(value: object) -> int:

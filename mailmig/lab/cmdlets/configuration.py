@@ -6,20 +6,20 @@ from typing import Final
 
 from mailmig.lab.cmdlets.simulated import Ask, Given, Row, Simulated, is_meant
 from mailmig.lab.objects import Live
-from mailmig.lab.organisation import Copy
 from mailmig.wire.clixml import Obj
 
 # What only `-Status` fills.
 _ONLY_WITH_STATUS: Final[Mapping[str, tuple[str, ...]]] = {
     "databases": ("Mounted", "MountedOnServer", "DatabaseSize", "AvailableNewMailboxSpace",
-                  "LastFullBackup", "LastIncrementalBackup"),
-    "dags": ("OperationalServers", "PrimaryActiveManager"),
+                  "LastFullBackup", "LastIncrementalBackup", "BackupInProgress",
+                  "SnapshotLastFullBackup", "SnapshotLastIncrementalBackup", "WorkerProcessId"),
+    "dags": ("OperationalServers", "PrimaryActiveManager", "ServersInMaintenance",
+             "NetworkNames", "WitnessShareInUse"),
 }  # fmt: skip
 # Cmdlet to the objects that it gives, and the parameters that it has besides an identity.
 _PLAIN: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "Get-ExchangeServer": ("servers", ()),
+    "Get-ExchangeServer": ("servers", ("Status",)),
     "Get-MailboxServer": ("mailbox_servers", ()),
-    "Get-DatabaseAvailabilityGroup": ("dags", ("Status",)),
     "Get-MailboxDatabase": ("databases", ("Status", "Server")),
     "Get-AcceptedDomain": ("accepted_domains", ()),
     "Get-ClientAccessService": ("client_access", ()),
@@ -27,6 +27,11 @@ _PLAIN: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "Get-SendConnector": ("send_connectors", ()),
     "Get-ReceiveConnector": ("receive_connectors", ("Server",)),
     "Get-OutlookAnywhere": ("outlook_anywhere", ("ADPropertiesOnly", "Server")),
+    "Get-OfflineAddressBook": ("offline_address_books", ()),
+    "Get-TransportConfig": ("transport_config", ()),
+    "Get-TransportService": ("transport_services", ()),
+    "Get-FrontendTransportService": ("frontend_transport_services", ()),
+    "Get-MailboxTransportService": ("mailbox_transport_services", ()),
     **{
         f"Get-{noun}VirtualDirectory": (name, ("ADPropertiesOnly", "Server"))
         for noun, name in (
@@ -40,7 +45,7 @@ _PLAIN: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 _SHAPES: Final = {"Get-ClientAccessServer": "Get-ClientAccessService"}
 
 
-def _plain(file: str, ask: Ask) -> Iterator[Given]:
+def plain(file: str, ask: Ask) -> Iterator[Given]:
     """The objects of one sort, or the one that is asked for."""
     server = ask.server_named("Server") if "Server" in ask.bound.values else None
     shape = _SHAPES.get(ask.bound.cmdlet, ask.bound.cmdlet)
@@ -53,6 +58,8 @@ def _plain(file: str, ask: Ask) -> Iterator[Given]:
         found = True
         if file in _ONLY_WITH_STATUS and not ask.bound.is_on("Status"):
             live = {**live, **dict.fromkeys(_ONLY_WITH_STATUS[file])}
+        elif file == "servers" and ask.bound.is_on("Status"):
+            live = {**live, **ask.view.stores.controllers(text)}
         yield Row(shape, str(live["Guid"]), None, partial(_same, text, live))
     if ask.identity and not found:
         raise ask.not_found()
@@ -81,40 +88,10 @@ def _organisation(ask: Ask) -> Iterator[Given]:
         yield Row("Get-OrganizationConfig", str(live["Guid"]), None, partial(_same, text, live))
 
 
-def _copies(ask: Ask) -> Iterator[Given]:
-    """Copies of one database, one copy (`DB\\SERVER`), the copies on one server, or all here.
-
-    Without identity and server a real server answers for itself.
-    """
-    server = ask.server_named("Server")
-    if server is None and "Identity" not in ask.bound.values:
-        server = ask.server
-    database, _, on = ask.identity.partition("\\")
-    found = False
-    for name in ask.organisation.databases:
-        for copy in ask.organisation.copies:
-            if copy.database != name or not _wanted(ask, copy, database, on):
-                continue
-            if server is None or copy.server == server.name:
-                found = True
-                text, live = ask.view.stores.copy_status(ask.organisation.databases[name], copy)
-                yield Row("Get-MailboxDatabaseCopyStatus", text, None, partial(_same, text, live))
-    if ask.identity and not found:
-        raise ask.not_found()
-
-
-def _wanted(ask: Ask, copy: Copy, database: str, on: str) -> bool:
-    known = ask.organisation.databases[copy.database]
-    if database and not is_meant(database, known.name, known.guid):
-        return False
-    return not on or is_meant(on, copy.server)
-
-
 CMDLETS: Final = (
     Simulated("Get-OrganizationConfig", _organisation),
-    Simulated("Get-MailboxDatabaseCopyStatus", _copies, ("Identity", "Server")),
     *(
-        Simulated(name, partial(_plain, file), ("Identity", *parameters))
+        Simulated(name, partial(plain, file), ("Identity", *parameters))
         for name, (file, parameters) in _PLAIN.items()
     ),
 )

@@ -5,6 +5,9 @@ of the caller's roles. What the reference knows and the lab does not simulate fa
 own error. Objects become texts only when they are sent; the texts are kept (see `texts`).
 """
 
+import importlib
+import logging
+import pkgutil
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -12,19 +15,10 @@ from functools import lru_cache, partial
 from typing import Final
 from uuid import UUID
 
+import mailmig.lab.cmdlets
 from mailmig.lab import values as v
 from mailmig.lab.accounts import Account
-from mailmig.lab.cmdlets import (
-    binding,
-    configuration,
-    errors,
-    health,
-    moves,
-    people,
-    recipients,
-    roles,
-    sizes,
-)
+from mailmig.lab.cmdlets import binding, errors, roles
 from mailmig.lab.cmdlets.errors import Failed
 from mailmig.lab.cmdlets.identities import Register
 from mailmig.lab.cmdlets.simulated import ALWAYS, Ask, Given, Row, Simulated, View
@@ -38,18 +32,28 @@ from mailmig.lab.exchange.calls import (
     command_not_found,
     not_simulated,
 )
-from mailmig.lab.objects import Live
+from mailmig.lab.exchange.selecting import Selection
 from mailmig.lab.places import Places
 from mailmig.lab.shapes import Make, shape, whole_object
 from mailmig.lab.world import World
+from mailmig.model.organisation import Server
 from mailmig.wire.clixml import Obj, Value
 
-SIMULATED: Final[Mapping[str, Simulated]] = {
-    cmdlet.name.lower(): cmdlet
-    for module in (configuration, people, recipients, sizes, moves, health)
-    for cmdlet in module.CMDLETS
-}
 
+@lru_cache(maxsize=1)
+def simulated() -> Mapping[str, Simulated]:
+    """All cmdlets that the lab simulates, by name in lower case: the `CMDLETS` of each module here."""
+    return {
+        cmdlet.name.lower(): cmdlet
+        for module in pkgutil.iter_modules(mailmig.lab.cmdlets.__path__)
+        for cmdlet in getattr(
+            importlib.import_module(f"mailmig.lab.cmdlets.{module.name}"), "CMDLETS", ()
+        )
+    }
+
+
+# Hears of values that the reference does not list: suspicious, not proven wrong.
+ODD_VALUES: Final = logging.getLogger("mailmig.lab.odd_values")
 LIMIT: Final = 1000
 # Words from memory [MEM]; clients know the one from the other by "1000" only.
 LIMITED: Final = (
@@ -108,12 +112,17 @@ class ExchangeCmdlets:
         self, world: World, server: str, *, costs: Costs | None = None, texts: Texts | None = None
     ) -> None:
         self.world = world
-        self.server = world.organisation.server(server)
+        self._name = world.organisation.server(server).name
         self.costs = Costs() if costs is None else costs
         self.texts = Texts() if texts is None else texts
         organisation = world.organisation
         self._register = Register(organisation, Places(organisation.domain, organisation.name))
         self._views: dict[str, View] = {}
+
+    @property
+    def server(self) -> Server:
+        """The server as it is now: an update gives it another build."""
+        return self.world.organisation.server(self._name)
 
     def knows(self, caller: Account, name: str) -> bool:
         """Whether the caller's roles bring a cmdlet of that name on a server of this version."""
@@ -163,8 +172,9 @@ class ExchangeCmdlets:
         if known is None:
             raise Failed(command_not_found(call.name))
         bound = binding.bind(known, call, piped=place > 0)
-        self.world.odd_values.extend(bound.odd)
-        cmdlet = SIMULATED.get(known.name.lower())
+        for odd in bound.odd:
+            ODD_VALUES.warning("%s -%s %s", odd.cmdlet, odd.parameter, odd.value)
+        cmdlet = simulated().get(known.name.lower())
         if cmdlet is None:
             raise Failed(not_simulated(f"the cmdlet {known.name}"))
         for name in bound.values:
@@ -177,7 +187,9 @@ class ExchangeCmdlets:
         if cmdlet.asks and bound.values.get("Confirm") is not False and not bound.is_on("WhatIf"):
             raise errors.cannot_ask(known.name)
         limit, told = _limit(cmdlet, bound)
-        ask = Ask(self.world, self.server, self._view(), self._register, bound)
+        ask = Ask(
+            self.world, self.server, self._view(), self._register, bound, caller.logon_name
+        )  # fmt: skip
         return _Stage(cmdlet, ask, limit, told)
 
     def _view(self) -> View:
@@ -200,6 +212,10 @@ class ExchangeCmdlets:
 
     def _text(self, row: Row, names: tuple[str, ...] | None) -> Item:
         view = self._view()
+        profile = self.world.conditions(self._name).profile
+        if profile:
+            item = Item(self.texts.once(lambda: profile.applied(_built(row, view, None))))
+            return item if names is None else Selection(names).item(item)
         make = partial(_built, row, view, names)
         key = (self.server.name, view.culture.name, row.shape, row.key, names)
         if row.stamp is None:
@@ -215,9 +231,12 @@ def _limit(cmdlet: Simulated, bound: binding.Bound) -> tuple[int | None, bool]:
     if str(asked).lower() == "unlimited":
         return None, True
     try:
-        return int(str(asked)), True
+        number = binding.whole(str(asked))
     except ValueError:
-        raise errors.unconvertible(bound.cmdlet, "ResultSize", asked, "Unlimited") from None
+        number = -1
+    if number < 0:
+        raise errors.unconvertible(bound.cmdlet, "ResultSize", asked, "Unlimited")
+    return number, True
 
 
 def _heard(stage: _Stage, ask: Ask) -> Iterator[Given]:
@@ -267,7 +286,7 @@ def _built(row: Row, view: View, names: tuple[str, ...] | None) -> Obj:
             "System.Object",
         ),
         extended={
-            name: _member(name, make, row.shape, view, live)
+            name: live[name] if make is _GIVEN else _member(name, make, row.shape, view)
             for name, make in _chosen(row.shape, names)
         },
     )
@@ -302,11 +321,10 @@ def _chosen(name: str, names: tuple[str, ...]) -> tuple[tuple[str, "Make | str"]
     return tuple(chosen.items())
 
 
-def _member(name: str, make: "Make | str", shape_name: str, view: View, live: Live) -> Value:
+def _member(name: str, make: "Make | str", shape_name: str, view: View) -> Value:
+    """What an untouched object has there, a note, or nothing."""
     if not isinstance(make, str):
         return make(view.culture)
-    if make == _GIVEN:
-        return live[name]
     if make == _NOWHERE:
         return None
     notes: dict[str, Value] = {

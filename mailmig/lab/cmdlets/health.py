@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from mailmig.lab import services
 from mailmig.lab import values as v
 from mailmig.lab.cmdlets.simulated import Ask, Given, Row, Simulated
 from mailmig.lab.components import STATES, Components, Wish
@@ -103,6 +104,7 @@ def _set_component_state(ask: Ask) -> Iterator[Given]:
             name, str(ask.bound.get("Requester")), state, ask.organisation.now,
             local=not ask.bound.is_on("RemoteOnly"), remote=not ask.bound.is_on("LocalOnly"),
         )  # fmt: skip
+        services.follow_components(ask.world, server.name)
     yield from ()
 
 
@@ -118,13 +120,13 @@ def _known_component(ask: Ask, components: Components, wanted: str) -> str:
 
 
 def _service_health(ask: Ask) -> Iterator[Given]:
-    server = ask.server_named("Server") or ask.server
+    server = ask.reached("Server")
     stopped = ask.world.conditions(server.name).stopped_services
-    for role, services in ROLES.items():
+    for role, required in ROLES.items():
         if role.startswith("Unified") and server.version not in ("2013", "2016"):
             continue
-        missing = [name for name in services if name.lower() in stopped]
-        running = [name for name in services if name.lower() not in stopped]
+        missing = [name for name in required if name.lower() in stopped]
+        running = [name for name in required if name.lower() not in stopped]
         live: Live = {
             "Role": role,
             "RequiredServicesRunning": not missing,

@@ -8,8 +8,9 @@ joined; who is gone stays in it and is left out when found.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mailmig.lab.organisation import Mailbox, Organisation, Principal, Rights
+from mailmig.lab.organisation import Organisation
 from mailmig.lab.places import Places
+from mailmig.lab.population import Mailbox, Principal, Rights
 
 
 @dataclass(frozen=True, slots=True)

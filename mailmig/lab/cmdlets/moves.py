@@ -6,23 +6,30 @@ way of the next one.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from mailmig.lab.cmdlets import errors
 from mailmig.lab.cmdlets.moves_shown import request, statistics
+from mailmig.lab.cmdlets.moves_wanted import (
+    ONLY_NEW,
+    SETTINGS,
+    TASKS,
+    configure,
+    refuse_home,
+    refuse_mailbox,
+    refuse_settings,
+    refuse_target,
+    refused,
+    target_of,
+)
+from mailmig.lab.cmdlets.narrowing import in_order, units
 from mailmig.lab.cmdlets.simulated import Ask, Given, Row, Simulated
-from mailmig.lab.moving import Move, NotNow
-from mailmig.lab.organisation import Database, Mailbox, share
-from mailmig.model.directory import NEVER_MOVED
-from mailmig.model.quota import GIB
+from mailmig.lab.databases import Database
+from mailmig.lab.moving import Move, NotNow, flags_of
+from mailmig.lab.population import Mailbox
 
-_TASKS: Final = "Microsoft.Exchange.Management.RecipientTasks"
-_PERMANENT: Final = "Microsoft.Exchange.Configuration.Tasks.RecipientTaskException"
 _NO_REQUEST: Final = "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException"
-# From so many bad items on, the loss must be accepted by name (migration.md 4.1).
-_MANY_BAD_ITEMS: Final = 51
+_NOT_THERE: Final = "Couldn't find a move request that corresponds to the specified identity '{0}'."
 
 
 def _all(ask: Ask) -> list[Move]:
@@ -34,34 +41,39 @@ def _chosen(ask: Ask) -> list[Move]:
     if not ask.identity:
         return _all(ask)
     found = ask.the_one(list(ask.register.mailboxes(ask.identity)))
-    for move in _all(ask):
-        if isinstance(found, Mailbox) and move.mailbox == found.number:
-            return [move]
-    raise ask.failed(
-        "Couldn't find a move request that corresponds to the specified identity "
-        f"'{ask.identity}'.",
-        _NO_REQUEST,
-    )  # fmt: skip
+    move = ask.organisation.request_of(found) if isinstance(found, Mailbox) else None
+    if move is not None:
+        return [move]
+    raise ask.failed(_NOT_THERE.format(ask.identity), _NO_REQUEST)
 
 
 def _get(ask: Ask) -> Iterator[Given]:
-    source, target = ask.database("SourceDatabase"), ask.database("TargetDatabase")
-    batch, status = ask.bound.get("BatchName"), ask.bound.get("MoveStatus")
+    found = [move for move in _chosen(ask) if _fits(ask, move)]
+    unit = units(ask)
+    people = ask.organisation.mailboxes
+    found = [move for move in found if unit is None or unit.holds(people[move.mailbox].path)]
+    rows = [_row(ask, "Get-MoveRequest", move) for move in found]
+    yield from in_order(ask, rows)
+
+
+def _fits(ask: Ask, move: Move) -> bool:
+    """Whether a request is one of those that the filters leave."""
     now = ask.organisation.now
-    for move in _chosen(ask):
-        if source is not None and move.source != source.name:
-            continue
-        if target is not None and move.target != target.name:
-            continue
-        if batch is not None and move.batch.lower() != str(batch).lower():
-            continue
-        if status is not None and move.status(now).lower() != str(status).lower():
-            continue
-        if _differs(ask, "Suspend", move.suspended):
-            continue
-        if _differs(ask, "SuspendWhenReadyToComplete", move.waits_when_ready):
-            continue
-        yield _row(ask, "Get-MoveRequest", move)
+    batch, status = ask.bound.get("BatchName"), ask.bound.get("MoveStatus")
+    wanted = ask.bound.get("Flags")
+    flags = {flag.lower() for flag in flags_of(move)[0].split(", ")}
+    source, target = ask.database("SourceDatabase"), ask.database("TargetDatabase")
+    return not (
+        (source is not None and move.source != source.name)
+        or (target is not None and move.target != target.name)
+        or (batch is not None and move.batch.lower() != str(batch).lower())
+        or (status is not None and move.status(now).lower() != str(status).lower())
+        or (wanted is not None and not {w.strip() for w in str(wanted).lower().split(",")} <= flags)
+        or _differs(ask, "Suspend", move.suspended)
+        or _differs(ask, "SuspendWhenReadyToComplete", move.waits_when_ready)
+        or _differs(ask, "Offline", move.offline)
+        or _differs(ask, "HighPriority", "highpriority" in flags)
+    )
 
 
 def _differs(ask: Ask, name: str, value: bool) -> bool:
@@ -70,10 +82,14 @@ def _differs(ask: Ask, name: str, value: bool) -> bool:
 
 
 def _get_statistics(ask: Ask) -> Iterator[Given]:
-    queue = ask.database("MoveRequestQueue")
+    queue, wanted = ask.database("MoveRequestQueue"), ask.bound.get("MailboxGuid")
+    people = ask.organisation.mailboxes
     for move in _chosen(ask):
-        if queue is None or move.target == queue.name:
-            yield _row(ask, "Get-MoveRequestStatistics", move)
+        if queue is not None and move.target != queue.name:
+            continue
+        if wanted is not None and str(wanted).lower() != people[move.mailbox].exchange_guid:
+            continue
+        yield _row(ask, "Get-MoveRequestStatistics", move)
 
 
 def _row(ask: Ask, shape: str, move: Move) -> Row:
@@ -85,127 +101,65 @@ def _row(ask: Ask, shape: str, move: Move) -> Row:
 def _new(ask: Ask) -> Iterator[Given]:
     found = ask.the_one(list(ask.register.mailboxes(ask.identity)))
     assert isinstance(found, Mailbox)
-    target = ask.database("TargetDatabase") or _somewhere(ask, found)
-    _refuse(ask, found, target)
-    _refuse_limits(ask)
+    refuse_mailbox(ask, found, ask.organisation.request_of(found))
+    target = target_of(ask, found)
+    archive = ask.database("ArchiveTargetDatabase")
+    if archive is not None and archive is not target:
+        refuse_target(ask, found, archive, primary=False)
+    refuse_settings(ask)
     if ask.bound.is_on("WhatIf"):
         return
-    move = ask.organisation.move(found, target.name)
+    move = ask.organisation.move(
+        found, target.name,
+        primary=not ask.bound.is_on("ArchiveOnly"), archive=not ask.bound.is_on("PrimaryOnly"),
+    )  # fmt: skip
     move.requested = True
-    _configure(ask, move)
-    move.suspended = ask.bound.is_on("Suspend")
-    move.comment = str(ask.bound.get("SuspendComment") or "")
+    configure(ask, move)
+    move.large_allowed = ask.bound.is_on("AllowLargeItems")
+    move.new_signature = ask.bound.is_on("DoNotPreserveMailboxSignature")
+    move.offline = ask.bound.is_on("ForceOffline")
+    move.note(move.queued, f"'{ask.caller}' created move request.")
+    if ask.bound.is_on("Suspend"):
+        ask.organisation.suspend(move, str(ask.bound.get("SuspendComment") or ""))
     yield _row(ask, "Get-MoveRequestStatistics", move)
-
-
-def _somewhere(ask: Ask, mailbox: Mailbox) -> Database:
-    """Without a target Exchange picks a database of the server's site by chance."""
-    state = ask.organisation
-    near = [
-        database
-        for database in state.databases.values()
-        if database.mounted
-        and database.name != mailbox.database
-        and state.server(database.server).site == ask.server.site
-    ]
-    if not near:
-        raise ask.failed("No available mailbox database was found.", _PERMANENT)
-    return near[int(share(state.seed, "target", mailbox.guid) * len(near))]
-
-
-def _refuse(ask: Ask, mailbox: Mailbox, target: Database) -> None:
-    """What stops a request before it is made. Words from memory [MEM]. Raises `Failed`."""
-    name = ask.view.places.canonical(mailbox.path, mailbox.name)
-    known = next((move for move in _all(ask) if move.mailbox == mailbox.number), None)
-    if known is not None:
-        what = "completed" if known.ended is not None else "pending"
-        raise ask.failed(
-            f"Mailbox '{name}' already has a {what} move request.",
-            f"{_TASKS}.MailboxAlreadyHasMoveRequestException", "InvalidArgument",
-        )  # fmt: skip
-    if mailbox.kind in NEVER_MOVED:
-        raise ask.failed(f"Mailbox '{name}' cannot be moved.", _PERMANENT, "InvalidArgument")
-    if target.name == mailbox.database:
-        raise ask.failed(
-            f"Mailbox '{name}' is already on the target database '{target.name}'.",
-            _PERMANENT, "InvalidArgument",
-        )  # fmt: skip
-    if not target.mounted or target.server in ask.organisation.down:
-        raise ask.failed(
-            f"Target database '{target.name}' isn't mounted.", _PERMANENT, "InvalidOperation"
-        )
-    limit = target.quotas.receive if mailbox.use_database_quotas else mailbox.own.receive
-    if isinstance(limit, int) and mailbox.used > limit:
-        raise ask.failed(
-            f"The size of the mailbox '{name}' exceeds the target quota of {limit / GIB:.2f} GB.",
-            f"{_TASKS}.MailboxDataExceedsQuotaException", "InvalidArgument",
-        )  # fmt: skip
-
-
-def _refuse_limits(ask: Ask) -> None:
-    """Limits must be numbers, and many bad items be accepted. Raises `Failed`."""
-    for name in ("BadItemLimit", "LargeItemLimit"):
-        try:
-            limit = _number(ask, name, 0)
-        except ValueError:
-            value = ask.bound.get(name)
-            raise errors.unconvertible(ask.bound.cmdlet, name, value, "Unlimited") from None
-        many = limit is None or limit >= _MANY_BAD_ITEMS
-        if name == "BadItemLimit" and many and not ask.bound.is_on("AcceptLargeDataLoss"):
-            raise ask.failed(
-                "To move a mailbox with a BadItemLimit of 51 or higher, use -AcceptLargeDataLoss.",
-                _PERMANENT, "InvalidArgument",
-            )  # fmt: skip
-
-
-def _configure(ask: Ask, move: Move) -> None:
-    """What New- and Set-MoveRequest both set; only what was given."""
-    given = ask.bound.values
-    move.bad_item_limit = _number(ask, "BadItemLimit", move.bad_item_limit)
-    move.large_item_limit = _number(ask, "LargeItemLimit", move.large_item_limit)
-    if "BatchName" in given:
-        move.batch = str(given["BatchName"] or "")
-    if "Priority" in given:
-        move.priority = str(given["Priority"])
-    if "SuspendWhenReadyToComplete" in given:
-        move.waits_when_ready = ask.bound.is_on("SuspendWhenReadyToComplete")
-    if "PreventCompletion" in given:
-        move.prevented = ask.bound.is_on("PreventCompletion")
-    if "StartAfter" in given:
-        move.start_after = _moment(given["StartAfter"])
-    if "CompleteAfter" in given:
-        move.complete_after = _moment(given["CompleteAfter"])
-
-
-def _number(ask: Ask, name: str, known: int | None) -> int | None:
-    value = ask.bound.get(name)
-    if value is None:
-        return known
-    return None if str(value).lower() == "unlimited" else int(str(value))
-
-
-def _moment(value: object) -> datetime | None:
-    """A time without a zone is one of the server: the lab's servers live in UTC."""
-    if not isinstance(value, datetime):
-        return None
-    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def _set(ask: Ask) -> Iterator[Given]:
     (move,) = _chosen(ask)
     if move.ended is not None:
         raise _not_now(ask, move)
-    target = ask.database("TargetDatabase")
-    if target is not None and move.status(ask.organisation.now) != "Queued":
+    target, archive = ask.database("TargetDatabase"), ask.database("ArchiveTargetDatabase")
+    moved = target is not None or archive is not None
+    if moved and move.status(ask.organisation.now) != "Queued":
         raise _not_now(ask, move)
-    _refuse_limits(ask)
+    _refuse_other_targets(ask, move, target, archive)
+    refuse_settings(ask)
     if ask.bound.is_on("WhatIf"):
         return
-    _configure(ask, move)
+    configure(ask, move)
+    target = target if move.primary else archive
     if target is not None:
         move.target = target.name
+    move.note(ask.organisation.now, f"'{ask.caller}' modified move request.")
     ask.organisation.replan(move)
     yield from ()
+
+
+def _refuse_other_targets(
+    ask: Ask, move: Move, target: Database | None, archive: Database | None
+) -> None:
+    """Targets that a request cannot be given afterwards. Raises `Failed`."""
+    mailbox = ask.organisation.mailboxes[move.mailbox]
+    if target is not None and not move.primary:
+        raise refused(ask, "Use ArchiveTargetDatabase to say where an archive alone goes.")
+    if archive is not None and move.archive_left:
+        raise refused(ask, "ArchiveTargetDatabase can't be used: the archive stays where it is.")
+    for database, primary in ((target, True), (archive, False)):
+        if database is not None:
+            refuse_target(ask, mailbox, database, primary=primary)
+    main = target if move.primary else archive
+    if main is not None and main.name == move.source:
+        refuse_home(ask, mailbox, main)
 
 
 def _suspend(ask: Ask) -> Iterator[Given]:
@@ -231,7 +185,15 @@ def _resume(ask: Ask) -> Iterator[Given]:
 
 
 def _remove(ask: Ask) -> Iterator[Given]:
-    (move,) = _chosen(ask)
+    queue, wanted = ask.database("MoveRequestQueue"), str(ask.bound.get("MailboxGuid") or "")
+    if queue is None:
+        (move,) = _chosen(ask)
+    else:
+        people = ask.organisation.mailboxes
+        found = [m for m in _all(ask) if people[m.mailbox].exchange_guid == wanted.lower()]
+        if not found or found[0].target != queue.name:
+            raise ask.failed(_NOT_THERE.format(wanted), _NO_REQUEST)
+        move = found[0]
     if not ask.bound.is_on("WhatIf"):
         try:
             ask.organisation.cancel(move)
@@ -244,32 +206,35 @@ def _not_now(ask: Ask, move: Move) -> Exception:
     status = move.status(ask.organisation.now)
     return ask.failed(
         f"The operation can't be performed because the move request is in state '{status}'.",
-        f"{_TASKS}.CannotModifyMoveRequestException", "InvalidOperation",
+        f"{TASKS}.CannotModifyMoveRequestException", "InvalidOperation",
     )  # fmt: skip
 
 
-_SETTINGS: Final = (
-    "TargetDatabase", "BatchName", "BadItemLimit", "LargeItemLimit", "AcceptLargeDataLoss",
-    "Priority", "StartAfter", "CompleteAfter", "SuspendWhenReadyToComplete", "PreventCompletion",
-)  # fmt: skip
 CMDLETS: Final = (
     Simulated(
         "Get-MoveRequest", _get,
         ("Identity", "BatchName", "MoveStatus", "SourceDatabase", "TargetDatabase", "Suspend",
-         "SuspendWhenReadyToComplete"),
+         "SuspendWhenReadyToComplete", "Flags", "Offline", "HighPriority", "OrganizationalUnit",
+         "SortBy"),
         limited=True,
     ),
-    Simulated("Get-MoveRequestStatistics", _get_statistics, ("Identity", "MoveRequestQueue")),
     Simulated(
-        "New-MoveRequest", _new, ("Identity", *_SETTINGS, "Suspend", "SuspendComment"),
+        "Get-MoveRequestStatistics", _get_statistics,
+        ("Identity", "MoveRequestQueue", "MailboxGuid", "IncludeReport"),
+    ),
+    Simulated(
+        "New-MoveRequest", _new, ("Identity", *SETTINGS, *ONLY_NEW),
         changes=True,
     ),
-    Simulated("Set-MoveRequest", _set, ("Identity", *_SETTINGS), changes=True),
+    Simulated("Set-MoveRequest", _set, ("Identity", *SETTINGS), changes=True),
     Simulated(
         "Suspend-MoveRequest", _suspend, ("Identity", "SuspendComment"), asks=True, changes=True
     ),
     Simulated(
         "Resume-MoveRequest", _resume, ("Identity", "SuspendWhenReadyToComplete"), changes=True
     ),
-    Simulated("Remove-MoveRequest", _remove, ("Identity",), asks=True, changes=True),
+    Simulated(
+        "Remove-MoveRequest", _remove, ("Identity", "Force", "MoveRequestQueue", "MailboxGuid"),
+        asks=True, changes=True,
+    ),
 )  # fmt: skip

@@ -10,19 +10,27 @@ from typing import Final
 from uuid import UUID
 
 from mailmig.lab import values as v
-from mailmig.lab.cmdlets.people import details_named
+from mailmig.lab.cmdlets.narrowing import (
+    SHARED,
+    fits_name,
+    fits_pattern,
+    in_order,
+    is_pattern,
+    names_of,
+    units,
+)
+from mailmig.lab.cmdlets.people import GROUP, details_named
 from mailmig.lab.cmdlets.simulated import Ask, Given, Row, Simulated
 from mailmig.lab.objects import Live
-from mailmig.lab.organisation import Mailbox, Principal
+from mailmig.lab.population import Mailbox, Principal
 from mailmig.lab.rows import KIND_NAMES, ORDINARY
 from mailmig.model.directory import Kind
 from mailmig.wire.clixml import Value
 
 _SHOWN: Final = (*ORDINARY, Kind.PUBLIC_FOLDER)
-_GROUP: Final = "MailUniversalSecurityGroup"
 _TYPE: Final = f"{v.DIRECTORY}.Recipient.RecipientType"
 # RecipientType of what the lab has (numbers from memory [MEM]).
-_NUMBERS: Final = {"UserMailbox": 1, _GROUP: 7}
+_NUMBERS: Final = {"UserMailbox": 1, GROUP: 7}
 _OF_MAILBOX: Final = (
     "Alias", "ArchiveGuid", "ArchiveDatabase", "Database", "DisplayName", "DistinguishedName",
     "EmailAddresses", "ExchangeGuid", "HiddenFromAddressListsEnabled", "LitigationHoldEnabled",
@@ -41,21 +49,40 @@ _OF_GROUP: Final = (
 
 
 def _recipients(ask: Ask) -> Iterator[Given]:
-    wanted = details_named(ask.bound.get("RecipientTypeDetails"))
-    database = ask.database("Database")
+    yield from in_order(ask, _rows(ask))
+
+
+def _rows(ask: Ask) -> Iterator[Row]:
+    details = details_named(ask.bound.get("RecipientTypeDetails"))
+    types = details_named(ask.bound.get("RecipientType"))
+    database, unit = ask.database("Database"), units(ask)
     for one in _found(ask):
-        name = KIND_NAMES[one.kind] if isinstance(one, Mailbox) else _GROUP
-        if wanted and name.lower() not in wanted:
+        is_mailbox = isinstance(one, Mailbox)
+        detail = KIND_NAMES[one.kind] if isinstance(one, Mailbox) else GROUP
+        if details and detail.lower() not in details:
+            continue
+        if types and ("usermailbox" if is_mailbox else GROUP.lower()) not in types:
             continue
         if database is not None and getattr(one, "database", None) != database.name:
+            continue
+        if unit is not None and not unit.holds(one.path):
+            continue
+        if not fits_name(ask, _names(one)):
             continue
         yield Row("Get-Recipient", one.guid, None, partial(_recipient, ask, one))
 
 
+def _names(one: Mailbox | Principal) -> tuple[str, ...]:
+    return names_of(one) if isinstance(one, Mailbox) else (one.name, one.account)
+
+
 def _found(ask: Ask) -> list[Mailbox | Principal]:
+    groups = [group for group in ask.organisation.principals if group.is_group]
+    everybody: list[Mailbox | Principal] = [*ask.organisation.present(*_SHOWN), *groups]
     if not ask.identity:
-        groups = [group for group in ask.organisation.principals if group.is_group]
-        return [*ask.organisation.present(*_SHOWN), *groups]
+        return everybody
+    if is_pattern(ask.identity):
+        return [one for one in everybody if fits_pattern(ask.identity, _names(one))]
     found: list[Mailbox | Principal] = [
         one
         for one in ask.register.find(ask.identity)
@@ -90,7 +117,7 @@ def _group(ask: Ask, group: Principal) -> tuple[str, Live]:
     return name, {
         **empty,
         **{key: live[key] for key in _OF_GROUP},
-        "RecipientType": _type(_GROUP),
+        "RecipientType": _type(GROUP),
         "Alias": group.account,
         "ArchiveGuid": v.NO_GUID,
         "ExchangeGuid": UUID(int=0),
@@ -112,7 +139,7 @@ def _type(name: str) -> Value:
 
 CMDLETS: Final = (
     Simulated(
-        "Get-Recipient", _recipients, ("Identity", "RecipientTypeDetails", "Database"),
-        limited=True,
+        "Get-Recipient", _recipients,
+        ("Identity", "RecipientTypeDetails", "RecipientType", "Database", *SHARED), limited=True,
     ),
 )  # fmt: skip

@@ -27,6 +27,17 @@ REVIEWED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("Set-ServerComponentState", "State"): (),
 }
 
+# Cmdlets that servers have and no page tells of: versions, parameters (health.md 2.1).
+UNDOCUMENTED: Final[dict[str, dict[str, Any]]] = {
+    "Get-MailboxServerRedundancy": {
+        "versions": ["2016", "2019", "SE"],
+        "parameters": {
+            "Identity": {"type": "MailboxServerIdParameter", "position": "1", "pipeline": True},
+            "DatabaseAvailabilityGroup": {"type": "DatabaseAvailabilityGroupIdParameter"},
+        },
+    },
+}
+
 # What every advanced cmdlet has: name, short name (about_CommonParameters).
 COMMON: Final = {
     "Verbose": "vb", "Debug": "db", "ErrorAction": "ea", "WarningAction": "wa",
@@ -98,7 +109,7 @@ def cmdlets(version: str) -> Mapping[str, Cmdlet]:
 def _told() -> dict[str, Any]:
     text = (files("mailmig.lab") / "exchange-cmdlets.json").read_text("utf-8")
     told: dict[str, Any] = json.loads(text)["cmdlets"]
-    return told
+    return told | UNDOCUMENTED
 
 
 def _parameter(name: str, told: Mapping[str, Any]) -> Parameter:

@@ -15,14 +15,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mailmig.lab.cmdlets import errors
-from mailmig.lab.cmdlets.binding import Bound
+from mailmig.lab.cmdlets.binding import Bound, whole
 from mailmig.lab.cmdlets.errors import Failed
 from mailmig.lab.cmdlets.identities import Recipient, Register
 from mailmig.lab.cultures import Culture
+from mailmig.lab.databases import Database
 from mailmig.lab.exchange.calls import ErrorRecord, Warning
 from mailmig.lab.front_ends import FrontEnds
+from mailmig.lab.mail_flow import MailFlow
 from mailmig.lab.objects import Live
-from mailmig.lab.organisation import Database, Organisation, guid
+from mailmig.lab.organisation import Organisation, guid
 from mailmig.lab.places import Places
 from mailmig.lab.recipients import Recipients
 from mailmig.lab.rows import Bulk
@@ -65,7 +67,8 @@ class View:
         self.bulk = Bulk(organisation, self.places, culture)
         stores = Stores(organisation, self.places, culture)
         front_ends = FrontEnds(organisation, self.places, culture)
-        self.objects = stores.files() | front_ends.files()
+        mail_flow = MailFlow(organisation, self.places, culture)
+        self.objects = stores.files() | front_ends.files() | mail_flow.files()
         self.stores = stores
         self.recipients = Recipients(stores, self.bulk)
         self.session = Session(server.fqdn, guid(organisation.seed, "runspace"))
@@ -80,6 +83,7 @@ class Ask:
     view: View
     register: Register
     bound: Bound
+    caller: str
 
     @property
     def organisation(self) -> Organisation:
@@ -138,6 +142,31 @@ class Ask:
             if is_meant(str(wanted), server.name, server.fqdn):
                 return server
         raise self.not_found(str(wanted))
+
+    def limit(self, parameter: str, value: object) -> int | None:
+        """A number; None for "unlimited". Raises `Failed`."""
+        if str(value).lower() == "unlimited":
+            return None
+        try:
+            number = whole(str(value))
+        except ValueError:
+            number = -1
+        if number < 0:
+            raise errors.unconvertible(self.bound.cmdlet, parameter, value, "Unlimited")
+        return number
+
+    def reached(self, parameter: str) -> Server:
+        """The server that a parameter names, else this one. Raises `Failed` when it is off.
+
+        Words and class from memory [MEM].
+        """
+        server = self.server_named(parameter) or self.server
+        if server.name in self.organisation.down:
+            raise self.failed(
+                f"Couldn't connect to server '{server.name}': the RPC server is unavailable.",
+                "Microsoft.Exchange.Data.Common.LocalizedException", "ReadError",
+            )  # fmt: skip
+        return server
 
 
 def is_meant(wanted: str, *spellings: str) -> bool:

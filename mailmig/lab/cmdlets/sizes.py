@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
+from mailmig.lab.cmdlets.move_reports import history
+from mailmig.lab.cmdlets.narrowing import in_order
 from mailmig.lab.cmdlets.simulated import Ask, Given, Row, Simulated
+from mailmig.lab.databases import Database
 from mailmig.lab.exchange.calls import Warning
 from mailmig.lab.objects import Live
-from mailmig.lab.organisation import Database, Mailbox
-from mailmig.lab.rows import Held
+from mailmig.lab.population import Mailbox
+from mailmig.lab.rows import Held, arriving
 
 # Said when a mailbox was never used. From memory [MEM].
 NEVER_USED: Final = (
@@ -23,6 +26,10 @@ _UNAVAILABLE: Final = "Microsoft.Exchange.Management.MapiTasks.DatabaseUnavailab
 
 
 def _statistics(ask: Ask) -> Iterator[Given]:
+    yield from in_order(ask, _rows(ask))
+
+
+def _rows(ask: Ask) -> Iterator[Given]:
     database, server = ask.database("Database"), ask.server_named("Server")
     if database is not None:
         yield from _of_database(ask, database)
@@ -76,10 +83,7 @@ def _holds(ask: Ask, database: str) -> Iterator[Held]:
         if mailbox.archive is not None and mailbox.archive.database == database:
             yield Held.of_archive(mailbox)
     for move in list(state.moves):
-        part = move.done_share(state.now)
-        mailbox = state.mailboxes[move.mailbox]
-        if move.target == database and part > 0 and mailbox.last_logon is not None:
-            yield Held.coming(mailbox, part)
+        yield from (held for home, held in arriving(state, move) if home == database)
     for left in list(state.leftovers):
         if left.database == database:
             reason = "SoftDeleted" if left.moved else "Disabled"
@@ -92,11 +96,18 @@ def _holds(ask: Ask, database: str) -> Iterator[Held]:
 def _row(ask: Ask, database: Database, held: Held) -> Row:
     make = partial(_live, ask, database.name, held)
     key = f"{held.guid}@{database.name}/{held.reason}/{held.coming_in}"
-    return Row("Get-MailboxStatistics", key, (held, database.quotas, database.server), make)
+    told = ask.bound.is_on("IncludeMoveHistory") or ask.bound.is_on("IncludeMoveReport")
+    stamp = None if told else (held, database.quotas, database.server)
+    return Row("Get-MailboxStatistics", key, stamp, make)
 
 
 def _live(ask: Ask, database: str, held: Held) -> tuple[str, Live]:
-    return held.display_name, ask.view.recipients.held(database, held)
+    live = ask.view.recipients.held(database, held)
+    reports = ask.bound.is_on("IncludeMoveReport")
+    if reports or ask.bound.is_on("IncludeMoveHistory"):
+        for mailbox in ask.register.mailboxes(held.guid):
+            live = {**live, "MoveHistory": history(ask, mailbox.number, reports=reports)}
+    return held.display_name, live
 
 
 def _refuse_unmounted(ask: Ask, database: Database) -> None:
@@ -113,6 +124,6 @@ def _refuse_unmounted(ask: Ask, database: Database) -> None:
 
 CMDLETS: Final = (
     Simulated(
-        "Get-MailboxStatistics", _statistics, ("Identity", "Database", "Server", "Archive")
+        "Get-MailboxStatistics", _statistics, ("Identity", "Database", "Server", "Archive", "Filter", "IncludeMoveHistory", "IncludeMoveReport")
     ),
 )  # fmt: skip

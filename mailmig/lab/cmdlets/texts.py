@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Final
 from uuid import UUID
 
+from mailmig.lab.values import Constant
 from mailmig.wire import clixml
 from mailmig.wire.clixml import Obj, Value
 from mailmig.wire.clixml_text import escape, write_bytes
@@ -106,15 +107,31 @@ class _Writer:
         self._next = 0
 
     def obj(self, obj: Obj, name: str) -> None:
-        out = self.out
+        if type(obj) is Constant:
+            self._constant(obj, name)
+            return
         known = self._objects.setdefault(id(obj), self._next)
         if known != self._next:
-            out.append(f'<Ref{name} RefId="{known}" />')
+            self.out.append(f'<Ref{name} RefId="{known}" />')
             return
-        out.append(f'<Obj{name} RefId="{known}">')
+        self._open(f"<Obj{name}", obj.types)
+        self._inside(obj)
+
+    def _open(self, before: str, types: tuple[str, ...]) -> None:
+        """The beginning of an object: its number and its type names."""
+        self.out.append(f'{before} RefId="{self._next}">')
         self._next += 1
-        if obj.types:
-            self._type_list(obj.types)
+        if not types:
+            return
+        number = self._numbers.get(types)
+        if number is not None:
+            self.out.append(f'<TNRef RefId="{number}" />')
+            return
+        number = self._numbers[types] = len(self._numbers)
+        self.out.append(f'<TN RefId="{number}">{_types(types)}</TN>')
+
+    def _inside(self, obj: Obj) -> None:
+        out = self.out
         if obj.text is not None:
             out.append(f"<ToString>{escape(obj.text)}</ToString>" if obj.text else "<ToString />")
         if isinstance(obj.value, list):
@@ -131,13 +148,16 @@ class _Writer:
                 out.append(f"</{tag}>")
         out.append("</Obj>")
 
-    def _type_list(self, types: tuple[str, ...]) -> None:
-        number = self._numbers.get(types)
-        if number is not None:
-            self.out.append(f'<TNRef RefId="{number}" />')
-            return
-        number = self._numbers[types] = len(self._numbers)
-        self.out.append(f'<TN RefId="{number}">{_types(types)}</TN>')
+    def _constant(self, obj: Constant, name: str) -> None:
+        """Only numbers depend on where it stands; the text between them is kept."""
+        pieces = obj.pieces
+        if not pieces:
+            pieces = obj.pieces = _Pieces(obj).found()
+        before = f"<Obj{name}"
+        for inner, types, after in pieces:
+            self._open(before + inner, types)
+            self.out.append(after)
+            before = ""
 
     def _list(self, values: list[Value]) -> None:
         if not values:
@@ -149,23 +169,50 @@ class _Writer:
         self.out.append("</LST>")
 
     def _value(self, value: Value, name: str) -> None:
-        out = self.out
-        match value:
-            case Obj():
-                self.obj(value, name)
-            case None:
-                out.append(f"<Nil{name} />")
-            case bool():
-                out.append(f"<B{name}>{'true' if value else 'false'}</B>")
-            case bytes():
-                out.append(f"<BA{name}>{_bytes(value)}</BA>")
-            case UUID():
-                out.append(f"<G{name}>{value}</G>")
-            case _ if type(value) is str:
-                out.append(f"<S{name}>{escape(value)}</S>")
-            case int() | float():
-                tag, rest = _number(value)
-                out.append(f"{tag}{name}{rest}")
-            case _:
-                tag, rest = _split(clixml.dumps(value))
-                out.append(f"{tag}{name}{rest}")
+        kind = type(value)
+        if kind is str:
+            self.out.append(f"<S{name}>{escape(value)}</S>")  # type: ignore[arg-type]
+        elif kind is Constant:
+            self._constant(value, name)  # type: ignore[arg-type]
+        elif value is None:
+            self.out.append(f"<Nil{name} />")
+        elif isinstance(value, Obj):
+            self.obj(value, name)
+        elif kind is bool:
+            self.out.append(f"<B{name}>{'true' if value else 'false'}</B>")
+        elif kind is UUID:
+            self.out.append(f"<G{name}>{value!s}</G>")
+        elif isinstance(value, bytes):
+            self.out.append(f"<BA{name}>{_bytes(value)}</BA>")
+        elif isinstance(value, int | float):
+            tag, rest = _number(value)
+            self.out.append(f"{tag}{name}{rest}")
+        else:
+            tag, rest = _split(clixml.dumps(value))
+            self.out.append(f"{tag}{name}{rest}")
+
+
+class _Pieces(_Writer):
+    """The text of a constant, cut where the numbers of its objects stand."""
+
+    def __init__(self, constant: Constant) -> None:
+        super().__init__()
+        self._constant_itself = constant
+        self._heads: list[tuple[str, tuple[str, ...]]] = []
+        self._texts: list[str] = []
+
+    def found(self) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+        """Per object: what stands before its number, its type names, what comes after them."""
+        self._heads.append(("", self._constant_itself.types))
+        self._inside(self._constant_itself)
+        self._texts.append("".join(self.out))
+        return tuple(
+            (before, types, after)
+            for (before, types), after in zip(self._heads, self._texts, strict=True)
+        )
+
+    def _open(self, before: str, types: tuple[str, ...]) -> None:
+        self._texts.append("".join(self.out))
+        self._heads.append((before, types))
+        self.out.clear()
+        self._next += 1

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from mailmig.lab.databases import Database
 from mailmig.lab.directory import people
 from mailmig.lab.directory.people import Plain, Values, binary, kilobytes, number, text
 from mailmig.lab.directory.syntaxes import folded, parent, rdns
-from mailmig.lab.organisation import Database, guid
+from mailmig.lab.organisation import guid
 from mailmig.lab.places import ADMIN_GROUP, rdn
 from mailmig.model.organisation import Build, Server
 from mailmig.model.quota import GIB
@@ -31,8 +32,6 @@ _DAG_ONLY: Final = 1
 _GLOBAL_CATALOG: Final = 1
 _DOMAIN_PARTITION: Final = 3
 _CONTAINER: Final = ("container",)
-# What Setup of Exchange SE writes (migration.md 3).
-_ORGANISATION_VERSION: Final = 16_763
 
 
 def entries(forest: "Forest") -> Iterator[Plain]:
@@ -45,6 +44,15 @@ def entries(forest: "Forest") -> Iterator[Plain]:
     yield from _dag(forest)
     for database in forest.organisation.databases.values():
         yield from _database(forest, database)
+
+
+def schema(forest: "Forest") -> Iterator[Plain]:
+    """What is asked of the schema: its version as Setup of Exchange wrote it."""
+    yield plain(forest, forest.schema, ("dMD",), {})
+    yield plain(
+        forest, f"CN=ms-Exch-Schema-Version-Pt,{forest.schema}", ("attributeSchema",),
+        {"rangeUpper": number(forest.schema_version)},
+    )  # fmt: skip
 
 
 def plain(
@@ -103,14 +111,13 @@ def _sites(forest: "Forest") -> Iterator[Plain]:
     top = f"CN=Sites,{forest.configuration}"
     subnets = f"CN=Subnets,{top}"
     yield plain(forest, subnets, ("subnetContainer",), {})
-    for place, site in enumerate(forest.sites):
+    for site in (*forest.sites, *(f"Site-{n + 1}" for n in range(forest.more_sites))):
         dn = forest.site_dn(site)
         yield plain(forest, dn, ("site",), {"location": text(site)}, guid("site", site))
         yield plain(forest, f"CN=Servers,{dn}", ("serversContainer",), {})
-        yield plain(
-            forest, f"CN=10.{20 + 10 * place}.0.0/16,{subnets}", ("subnet",),
-            {"siteObject": text(dn)},
-        )  # fmt: skip
+    for network, site in forest.subnets.items():
+        values = {"siteObject": text(forest.site_dn(site))}
+        yield plain(forest, f"CN={network},{subnets}", ("subnet",), values)
     for controller in forest.controllers:
         dn = forest.controller_dn(controller.name)
         name = f"{controller.name}.{forest.organisation.domain}"
@@ -123,7 +130,7 @@ def _sites(forest: "Forest") -> Iterator[Plain]:
         yield plain(
             forest, f"CN=NTDS Settings,{dn}", ("applicationSettings", "nTDSDSA"),
             {"hasMasterNCs": contexts, "msDS-HasDomainNCs": contexts[:1],
-             "options": number(_GLOBAL_CATALOG)},
+             "options": number(_GLOBAL_CATALOG * controller.is_global_catalog)},
         )  # fmt: skip
 
 
@@ -135,7 +142,7 @@ def _organisation(forest: "Forest") -> Iterator[Plain]:
     build = max(server.build for server in forest.organisation.servers)
     yield plain(
         forest, top, ("container", "msExchOrganizationContainer"),
-        {"objectVersion": number(_ORGANISATION_VERSION), "displayName": text(name),
+        {"objectVersion": number(forest.organisation_version), "displayName": text(name),
          "serialNumber": text(serial(build))},
         guid(forest.organisation.seed, "organisation"),
     )  # fmt: skip
@@ -169,12 +176,12 @@ def _server(forest: "Forest", server: Server) -> Iterator[Plain]:
     yield plain(forest, f"CN=Protocols,{dn}", ("container", "protocolCfg"), {})
     parent_dn = f"CN=Autodiscover,CN=Protocols,{dn}"
     yield plain(forest, parent_dn, ("container", "protocolCfg"), {})
-    host = forest.autodiscover_host(server)
+    url = forest.organisation.autodiscover_url(server)
     yield plain(
         forest, f"CN={rdn(server.name)},{parent_dn}",
         ("leaf", "connectionPoint", "serviceConnectionPoint"),
         {"keywords": [URL_KEYWORD.encode(), f"Site={server.site}".encode()],
-         "serviceBindingInformation": text(f"https://{host}/Autodiscover/Autodiscover.xml"),
+         "serviceBindingInformation": text(url) if url else [],
          "serviceClassName": text("ms-Exchange-AutoDiscover-Service"),
          "serviceDNSName": text(server.name)},
     )  # fmt: skip

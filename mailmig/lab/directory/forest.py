@@ -8,13 +8,15 @@ The entries follow from the organisation each time they are asked for; nothing i
 forest, of which this one holds nothing and refers to them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from mailmig.lab.directory import configuration, sids
+from mailmig.lab.directory import computers, configuration, sids
 from mailmig.lab.directory.configuration import plain
+from mailmig.lab.directory.few import Few
 from mailmig.lab.directory.people import (
     UNIVERSAL_SECURITY_GROUP,
     Person,
@@ -27,15 +29,13 @@ from mailmig.lab.directory.replication import Replication
 from mailmig.lab.directory.syntaxes import folded
 from mailmig.lab.organisation import Organisation
 from mailmig.lab.places import ADMIN_GROUP, Places, rdn
-from mailmig.model.organisation import Server
 from mailmig.wire.security_descriptor import sid_bytes
 
 AnyEntry = Person | Plain
+# As Setup of Exchange 2019 CU15 and SE RTM leaves them (health.md 2.12 ad_schema).
+PREPARED: Final = (17_003, 16_763)
 
-_GLOBAL_SECURITY_GROUP: Final = -2_147_483_646
 _AGE: Final = timedelta(days=3_900)
-_EXCHANGE_GROUPS: Final = "Microsoft Exchange Security Groups"
-_WORKSTATION, _CONTROLLER = 4096, 532_480
 # Short names of classes in filters, and their objects in the schema.
 _CATEGORIES: Final = {
     "person": "Person", "user": "Person", "organizationalperson": "Person", "group": "Group",
@@ -46,12 +46,22 @@ _CATEGORIES: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
-    """A domain controller as the others know it: its short name and its site."""
+    """A domain controller as the others know it: its short name and its site.
+
+    `delay` is how long the changes of others take to reach it; since `cut_at` none does.
+    """
 
     name: str
     site: str
+    delay: timedelta = timedelta(0)
+    cut_at: datetime | None = None
+    is_global_catalog: bool = True
+
+    def behind(self, now: datetime) -> timedelta:
+        """The age of the youngest change of others that it may know."""
+        return self.delay + (now - self.cut_at if self.cut_at is not None else timedelta(0))
 
 
 class Forest:
@@ -64,9 +74,12 @@ class Forest:
         *,
         controllers: tuple[Standing, ...] = (),
         foreign: tuple[str, ...] = (),
+        subnets: Mapping[str, str] | None = None,
+        lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self.organisation: Organisation = organisation
         self.now = now
+        self.lock = lock or nullcontext()
         self.foreign = foreign
         self.places: Places = Places(organisation.domain, organisation.name)
         self.base = self.places.base
@@ -78,7 +91,22 @@ class Forest:
         self.controllers = controllers or tuple(
             Standing(f"ls-dc{i}", site) for i, site in enumerate(dict.fromkeys(sites), 1)
         )
+        # Subnets and the sites that they belong to.
+        self.subnets = dict(subnets or {
+            f"10.{20 + 10 * place}.0.0/16": site for place, site in enumerate(self.sites)
+        })  # fmt: skip
+        # What Setup of Exchange wrote: rangeUpper of the schema, objectVersion of the organisation.
+        self.schema_version, self.organisation_version = PREPARED
+        # (group, server) that should be and is not; groups in a server's token that nobody sees.
+        self.not_members: set[tuple[str, str]] = set()
+        self.more_groups: dict[str, int] = {}
+        # Servers of Exchange that are domain controllers too; sites without anything in them.
+        self.promoted: set[str] = set()
+        self.more_sites = 0
         self.replication = Replication(organisation, now)
+        self._configured = Few(lambda: configuration.entries(self), now)
+        self._computers = Few(lambda: computers.entries(self), now)
+        self._schema = Few(lambda: configuration.schema(self), now)
         self._databases: dict[str, bytes] = {}
         self._rights: dict[str, tuple[int, dict[int, list[int]]]] = {}
         self._back: dict[str, tuple[object, dict[int, list[int]]]] = {}
@@ -100,15 +128,28 @@ class Forest:
                 return None if last.startswith("dc=") else context
         return None
 
+    def look(self) -> None:
+        """Write down what changed since the last look; a change counts from then."""
+        self.replication.look()
+        self.look_at_few()
+
+    def look_at_few(self) -> None:
+        """The same without the mailboxes, which are many."""
+        for few in (self._configured, self._computers, self._schema):
+            few.look()
+
+    def standing(self, controller: str) -> Standing:
+        """The controller of this short name; every name is one of a controller that exists."""
+        return next(one for one in self.controllers if one.name == controller)
+
     def entries(self, context: str, delay: timedelta) -> Iterator[AnyEntry]:
         """All objects of a naming context as a controller with this delay knows them."""
         if context == self.configuration:
-            yield from configuration.entries(self)
+            yield from self._configured.entries(delay)
         elif context == self.schema:
-            yield plain(self, self.schema, ("dMD",), {})
+            yield from self._schema.entries(delay)
         else:
-            yield from self._frame()
-            yield from self._groups()
+            yield from self._few(delay)
             yield from self.people(delay)
 
     def people(self, delay: timedelta) -> Iterator[Person]:
@@ -135,7 +176,7 @@ class Forest:
         context = self.context_of(dn)
         if context is None:
             return None
-        few = self.entries(context, delay) if context != self.base else self._few()
+        few = self.entries(context, delay) if context != self.base else self._few(delay)
         return next((entry for entry in few if folded(entry.dn) == dn), None)
 
     def category(self, class_name: str) -> str:
@@ -167,13 +208,6 @@ class Forest:
             names = (name, "Databases", ADMIN_GROUP, "Administrative Groups")
             found = self._databases[name] = self.places.configuration(names).encode()
         return found
-
-    def autodiscover_host(self, server: Server) -> str:
-        """The old server answers under the service name; a new one under its own until then."""
-        found = self.organisation
-        if server.name == found.source or found.answering != found.source:
-            return f"autodiscover.{found.mail_domains[0]}"
-        return server.fqdn
 
     def trustees(self, right: str, owner: int) -> list[bytes]:
         """The SIDs that hold a right ("full_access", "send_as") on a mailbox."""
@@ -257,12 +291,12 @@ class Forest:
         principal = self.organisation.principals[place]
         return self.places.distinguished(principal.path, principal.name)
 
-    def _few(self) -> Iterator[Plain]:
+    def _few(self, delay: timedelta) -> Iterator[Plain]:
         """What the domain holds beside the mailboxes' accounts."""
-        yield from self._frame()
+        yield from self._frame(delay)
         yield from self._groups()
 
-    def _frame(self) -> Iterator[Plain]:
+    def _frame(self, delay: timedelta) -> Iterator[Plain]:
         """The domain itself, containers and units, built-in groups, computers, other accounts."""
         domain_sid = [sid_bytes(sids.DOMAIN)]
         label = self.organisation.domain.partition(".")[0]
@@ -270,15 +304,14 @@ class Forest:
                     {"objectSid": domain_sid, "dc": text(label), "name": text(label)})  # fmt: skip
         for name in ("Users", "Computers", "Microsoft Exchange System Objects"):
             yield plain(self, f"CN={name},{self.base}", ("container",), {})
-        for name in ("Domain Controllers", _EXCHANGE_GROUPS):
+        for name in ("Domain Controllers", computers.EXCHANGE_GROUPS):
             yield plain(self, f"OU={name},{self.base}", ("organizationalUnit",), {"ou": text(name)})
         for path in sorted(self._units()):
             dn = self.places.unit(path)[1]
             kind = "organizationalUnit" if dn[:3] == "OU=" else "container"
             unit = text(path[-1]) if dn[:3] == "OU=" else []
             yield plain(self, dn, (kind,), {"ou": unit, "name": text(path[-1])})
-        yield from self._built_in()
-        yield from self._computers()
+        yield from self._computers.entries(delay)
         for place, (guid, account, department) in enumerate(self.organisation.accounts_only):
             values = {
                 "sAMAccountName": text(account), "objectSid": [sids.account_sid(place)],
@@ -295,36 +328,6 @@ class Forest:
         paths |= {group.path for group in self.organisation.principals if group.is_group}
         whole = {path[: i + 1] for path in paths for i in range(len(path))}
         return whole - {("Users",), ("Microsoft Exchange System Objects",)}
-
-    def _built_in(self) -> Iterator[Plain]:
-        for name, rid, kind, where in (
-            ("Domänen-Admins", sids.DOMAIN_ADMINS, _GLOBAL_SECURITY_GROUP, "CN=Users"),
-            ("Domänen-Benutzer", sids.DOMAIN_USERS, _GLOBAL_SECURITY_GROUP, "CN=Users"),
-            ("Exchange Servers", sids.EXCHANGE_SERVERS, UNIVERSAL_SECURITY_GROUP,
-             f"OU={_EXCHANGE_GROUPS}"),
-        ):  # fmt: skip
-            members = [
-                self.computer_dn(server.name, controller=False).encode()
-                for server in self.organisation.servers
-                if rid == sids.EXCHANGE_SERVERS
-            ]
-            yield plain(self, f"CN={name},{where},{self.base}", ("group",), {
-                "sAMAccountName": text(name), "groupType": number(kind), "member": members,
-                "objectSid": [sids.in_domain(rid)],
-            })  # fmt: skip
-
-    def _computers(self) -> Iterator[Plain]:
-        servers = [(server.name, False) for server in self.organisation.servers]
-        controllers = [(one.name.upper(), True) for one in self.controllers]
-        for place, (name, controller) in enumerate((*servers, *controllers)):
-            values = {
-                "sAMAccountName": text(f"{name}$"), "objectSid": [sids.computer_sid(place)],
-                "dNSHostName": text(f"{name.lower()}.{self.organisation.domain}"),
-                "userAccountControl": number(_CONTROLLER if controller else _WORKSTATION),
-                "primaryGroupID": number(516 if controller else 515),
-            }  # fmt: skip
-            classes = ("person", "organizationalPerson", "user", "computer")
-            yield plain(self, self.computer_dn(name, controller=controller), classes, values)
 
     def _groups(self) -> Iterator[Plain]:
         for place, group in enumerate(self.organisation.principals):

@@ -13,7 +13,7 @@ from uuid import UUID
 from mailmig.lab.directory import sids
 from mailmig.lab.directory.replication import State
 from mailmig.lab.directory.syntaxes import SPELLINGS
-from mailmig.lab.organisation import Mailbox
+from mailmig.lab.population import Mailbox
 from mailmig.model.directory import Kind
 from mailmig.model.quota import GIB, KIB, Limit, Quota
 from mailmig.wire.security_descriptor import SELF
@@ -48,7 +48,19 @@ class Plain:
     def __init__(self, dn: str, parent: str, values: dict[str, Values]) -> None:
         self.dn = dn
         self.parent = parent
-        self._values = {name.lower(): of for name, of in values.items() if of}
+        self._values = {name: of for name, of in _lowered(values).items() if of}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Plain):
+            return NotImplemented
+        return self.dn == other.dn and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash(self.dn)
+
+    def having(self, **values: Values) -> "Plain":
+        """The same object with other values of some attributes."""
+        return Plain(self.dn, self.parent, {**self._values, **_lowered(values)})
 
     def get(self, name: str) -> Values:
         return self._values.get(name, [])
@@ -60,6 +72,10 @@ class Plain:
     def descriptor(self, parts: int) -> bytes:
         """The object's own security descriptor."""
         return sids.object_descriptor([], parts)
+
+
+def _lowered(values: dict[str, Values]) -> dict[str, Values]:
+    return {name.lower(): of for name, of in values.items()}
 
 
 class Person:

@@ -3,8 +3,8 @@
 A change is made at one controller and reaches another after that one's delay. The
 organisation does not tell when it changes, so whoever searches lets us `look` first: what
 differs from the last look is written down with its moment. A finished move brings its own
-moment along; any other change counts from the look that found it. Groups, rights and the
-objects of the configuration are shown everywhere as they are now.
+moment along; any other change counts from the look that found it. Groups of people and rights
+are shown everywhere as they are now.
 """
 
 from collections import deque
@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from mailmig.lab.moving import Move
-from mailmig.lab.organisation import Mailbox, Organisation
+from mailmig.lab.organisation import Organisation
+from mailmig.lab.population import Mailbox
 from mailmig.model.directory import Kind
 from mailmig.model.quota import Quota, Quotas
 
 # Beyond this nobody waits for a change any more: what is older is forgotten.
-LONGEST_DELAY: Final = timedelta(days=2)
+LONGEST_DELAY: Final = timedelta(days=60)
 
 
 class State(NamedTuple):

@@ -199,7 +199,7 @@ class Searches:
         context = forest.context_of(base)
         if context is None:
             raise self._elsewhere(asked.base_object, base)
-        forest.replication.look()
+        forest.look()
         top = forest.find(base, controller.delay)
         if top is None:
             raise Refused(LDAPResultCode.NO_SUCH_OBJECT, _missing(context), matched=context)

@@ -15,6 +15,7 @@ import asyncio
 import base64
 import contextlib
 import ssl
+from collections.abc import Iterator
 from datetime import UTC, timedelta
 from types import TracebackType
 from typing import Final, Self
@@ -39,8 +40,8 @@ _HANDSHAKE_S: Final = 30.0
 class DomainController:
     """One controller of a forest on one address; port 0 takes a free one.
 
-    `delay` is how long the changes of others take to reach it. Limits: `size_limit`,
-    `page_limit`, `value_range`. Switches: `delay_s` waits (real seconds) before each answer;
+    When the changes of others reach it, the forest knows. Limits: `size_limit`, `page_limit`,
+    `value_range`. Switches: `delay_s` waits (real seconds) before each answer;
     `silent` accepts connections and never says a word; `hangs` stops in the middle of what
     it found; `cuts` ends the connection there; `refuses` ends every connection at once; `busy`
     answers every search with "busy"; `demands_signing` lets nobody log on without TLS.
@@ -56,7 +57,6 @@ class DomainController:
         port: int = 0,
         secure_port: int = 0,
         certificate: Certificate | None = None,
-        delay: timedelta = timedelta(0),
     ) -> None:
         self.forest = forest
         self.name = name
@@ -65,7 +65,6 @@ class DomainController:
         self.port = port
         self.secure_port = secure_port
         self.certificate = certificate
-        self.delay = delay
         self.size_limit = 1000
         self.page_limit = 1000
         self.value_range = 1500
@@ -79,6 +78,11 @@ class DomainController:
         self.searches = 0
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def delay(self) -> timedelta:
+        """How old a change of others has to be to be known here."""
+        return self.forest.standing(self.name).behind(self.forest.now())
 
     @property
     def fqdn(self) -> str:
@@ -139,6 +143,7 @@ class DomainController:
         """What it tells about itself to anybody."""
         forest, domain = self.forest, self.forest.organisation.domain
         server = forest.controller_dn(self.name)
+        catalog = forest.standing(self.name).is_global_catalog
         values = {
             "currentTime": text(forest.now().astimezone(UTC).strftime("%Y%m%d%H%M%S.0Z")),
             "subschemaSubentry": text(f"CN=Aggregate,{forest.schema}"),
@@ -158,7 +163,7 @@ class DomainController:
             "ldapServiceName": text(f"{domain}:{self.name}$@{domain.upper()}"),
             "serverName": text(server),
             "isSynchronized": [b"TRUE"],
-            "isGlobalCatalogReady": [b"TRUE"],
+            "isGlobalCatalogReady": [b"TRUE" if catalog else b"FALSE"],
             "domainFunctionality": [b"7"],
             "forestFunctionality": [b"7"],
             "domainControllerFunctionality": [b"7"],
@@ -250,15 +255,17 @@ class _Conversation:
             return True
         privileged = self._account is not None and _PRIVILEGED in self._account.roles
         try:
-            answer = self._searches.answer(
-                message, known=self._account is not None, privileged=privileged
-            )
+            with controller.forest.lock:
+                answer = self._searches.answer(
+                    message, known=self._account is not None, privileged=privileged
+                )
         except Refused as error:
             self._session.refuse_search(
                 number, error.code, error.text, error.matched, error.referrals
             )
             return True
-        for batch in answer.batches(number):
+        batches = answer.batches(number)
+        while (batch := self._next(batches)) is not None:
             if controller.hangs or controller.cuts:
                 self._writer.write(batch[: len(batch) // 2])
                 await self._writer.drain()
@@ -269,6 +276,11 @@ class _Conversation:
             await self._writer.drain()
         done(number, result_code=answer.code, controls=answer.controls)
         return True
+
+    def _next(self, batches: Iterator[bytes]) -> bytes | None:
+        """The next entries; their values are made of the organisation as it is now."""
+        with self._controller.forest.lock:
+            return next(batches, None)
 
     def _bind(self, message: sansldap.BindRequest) -> None:
         credential, number = message.authentication, message.message_id
@@ -308,7 +320,8 @@ class _Conversation:
         """The name as `Accounts` knows it: a controller takes each of a domain's two names."""
         forest, accounts = self._controller.forest, self._controller.accounts
         if "=" in name:
-            return forest.account_of(name) or name
+            with forest.lock:
+                return forest.account_of(name) or name
         given, _, user = name.rpartition("\\")
         if not given:
             user, _, given = name.partition("@")

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from mailmig.lab.organisation import Organisation, Principal
+from mailmig.lab.organisation import Organisation
+from mailmig.lab.population import Principal
 from mailmig.wire.security_descriptor import (
     ALLOW,
     ALLOW_OBJECT,

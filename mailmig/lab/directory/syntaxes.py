@@ -47,11 +47,12 @@ _OF_SYNTAX: Final = {
         "msExchArchiveStatus msExchDumpsterQuota msExchDumpsterWarningQuota "
         "msExchELCMailboxFlags msExchMailboxMoveStatus msExchMailboxMoveFlags versionNumber "
         "msExchCurrentServerRoles msExchDatacenterActivationMode msExchActivationPreference "
-        "systemFlags options objectVersion msExchRecipientDisplayType"
+        "systemFlags options objectVersion msExchRecipientDisplayType "
+        "rangeUpper"
     ),
     Syntax.TRUTH: "mDBUseDefaults msExchHideFromAddressLists",
     Syntax.BYTES: "objectGUID msExchMailboxGuid msExchArchiveGUID",
-    Syntax.SID: "objectSid msExchMasterAccountSid",
+    Syntax.SID: "objectSid msExchMasterAccountSid tokenGroups",
     Syntax.TIME: "whenCreated whenChanged msExchWhenMailboxCreated",
     Syntax.DESCRIPTOR: "nTSecurityDescriptor msExchMailboxSecurityDescriptor",
 }
@@ -71,7 +72,7 @@ SPELLINGS: Final = {
     name.lower(): name for names in (*_OF_SYNTAX.values(), _OF_ROOT) for name in names.split()
 }
 # Given only to those who name them: "*" does not include them (MS-ADTS 3.1.1.3.1.3.5, 3.1.1.4.5).
-ON_REQUEST: Final = frozenset({"ntsecuritydescriptor"})
+ON_REQUEST: Final = frozenset({"ntsecuritydescriptor", "tokengroups"})
 
 
 @lru_cache(maxsize=65536)

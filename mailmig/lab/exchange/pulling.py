@@ -17,7 +17,7 @@ from mailmig.lab.exchange.calls import Item, Output
 Portion = list[Output]
 
 # A portion ends with whichever comes first.
-PORTION_BYTES = 64 * 1024
+PORTION_BYTES = 128 * 1024
 PORTION_S = 0.05
 THREADS = 32
 

@@ -9,6 +9,7 @@ What was said in no-language mode: a script is refused, a pipeline of known cmdl
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import uuid
@@ -37,6 +38,7 @@ from mailmig.lab.wsman.shells import (
     receive_answer,
     room,
 )
+from mailmig.lab.wsman.switches import Switches
 
 RESOURCE_URI: Final = "http://schemas.microsoft.com/powershell/Microsoft.Exchange"
 PATH: Final = "/PowerShell"
@@ -44,6 +46,8 @@ PATH: Final = "/PowerShell"
 IDLE: Final = timedelta(minutes=15)
 COMMANDS_PER_SHELL: Final = 1000
 MOST_RUNSPACES: Final = 18
+# An answer that could hold more waits so long for it: a few large answers cost less than many.
+LINGER_S: Final = 0.01
 # So much output may wait for its client before the cmdlet is paused.
 PAUSE_AT: Final = 2 * ANSWER_SIZE
 
@@ -56,12 +60,17 @@ class ExchangeEndpoint:
     """Exchange's PowerShell directory of one server. Its attributes may be changed at any time."""
 
     def __init__(
-        self, engine: Engine, *, path: str = PATH, resource_uri: str = RESOURCE_URI
+        self,
+        engine: Engine,
+        *,
+        path: str = PATH,
+        resource_uri: str = RESOURCE_URI,
+        switches: Switches | None = None,
     ) -> None:
         self.path = path
         self.resource_uri = resource_uri
         self.engine = engine
-        self.allow_select = True
+        self.switches = Switches() if switches is None else switches
         self.idle = IDLE
         self.commands_per_shell = COMMANDS_PER_SHELL
         self.pullers = Pullers()
@@ -92,7 +101,16 @@ class _Channel:
 
     async def something(self) -> None:
         """Returns as soon as there is something to say."""
-        while not self.outbox.waiting and not self.finished:
+        await self._until(1)
+
+    async def enough(self, size: int) -> None:
+        """Returns when there is that much to say, or no more comes, or it takes too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                await self._until(size)
+
+    async def _until(self, size: int) -> None:
+        while self.outbox.waiting < size and not self.finished:
             self._changed.clear()
             await self._changed.wait()
 
@@ -177,6 +195,8 @@ class RunspacePool(Shell):
             raise envelopes.timed_out() from None
         if channel is self._own and channel.finished:
             raise envelopes.unknown_shell(self.id)
+        if channel is not self._own:
+            await channel.enough(room(request))
         data = channel.take(room(request))
         done = channel.finished and not channel.outbox.waiting
         streams = [("stdout", data)] if data else []
@@ -335,7 +355,7 @@ class RunspacePool(Shell):
 
     def _selection(self, cmdlets: list[Call]) -> selecting.Selection | None:
         """Takes a Select-Object off the end. Raises `Refused`."""
-        if not self._endpoint.allow_select or not cmdlets:
+        if self._endpoint.switches.no_select or not cmdlets:
             return None
         if not selecting.is_select(cmdlets[-1].name):
             if any(selecting.is_select(cmdlet.name) for cmdlet in cmdlets):

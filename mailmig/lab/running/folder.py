@@ -4,6 +4,7 @@
     ca.pem                       the authority that signed the servers' certificates
     password-ACCOUNT.txt         one per account, mode 0600
     names.key                    the key that may change client names, for `nsupdate -k`; mode 0600
+    control.json                 while it runs: where its faults are switched (see `control`)
 
 The folder of an earlier lab is written anew. It is known by the first line of its mailmig.toml; a
 folder that holds anything else is left alone.
@@ -103,7 +104,8 @@ def settings_text(organisation: Organisation, layout: Layout, account: Account) 
     tables: dict[str, Sequence[tuple[str, object]]] = {
         "mailmig": [("state_folder", "state")],
         "names": [("servers", [machine.name for machine in layout.controllers])],
-        "exchange": [*logon, ("scheme", "basic")],
+        "directory": [("servers", [machine.name for machine in layout.controllers]), *logon],
+        "exchange": [("server", newest(organisation)), *logon, ("scheme", "basic")],
         "windows": [*logon, ("scheme", "ntlm")],
         "addresses.instead": [
             (f"{name}:{standard}", f"{address}:{port}")
@@ -117,6 +119,11 @@ def settings_text(organisation: Organisation, layout: Layout, account: Account) 
             shown = key if key.replace("_", "").isalpha() else json.dumps(key)
             lines.append(f"{shown} = {_toml(value)}")
     return "\n".join(lines) + "\n"
+
+
+def newest(organisation: Organisation) -> str:
+    """The full name of a server of the newest version: it knows what the older ones know, too."""
+    return max(organisation.servers, key=lambda server: server.build).fqdn
 
 
 def _toml(value: object) -> str:

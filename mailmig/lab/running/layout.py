@@ -6,7 +6,7 @@ on its standard port plus an offset that is the same for all, so that nobody has
 
 import errno
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -14,16 +14,19 @@ from typing import Final
 from mailmig.lab.organisation import Organisation
 from mailmig.model.errors import MailmigError
 
+SMTP, SUBMISSION = 25, 587
 DNS, HTTP, LDAP, HTTPS, LDAPS, WINRM, WINRM_TLS = 53, 80, 389, 443, 636, 5985, 5986
 LARGEST_OFFSET: Final = 65535 - WINRM_TLS
 _EXCHANGE: Final = {
-    HTTPS: "remote PowerShell", HTTP: "remote PowerShell", WINRM_TLS: "WinRM", WINRM: "WinRM",
+    HTTPS: "mail clients, remote PowerShell", HTTP: "remote PowerShell", WINRM_TLS: "WinRM", WINRM: "WinRM",
+    SMTP: "SMTP", SUBMISSION: "SMTP, submission",
 }  # fmt: skip
 _CONTROLLER: Final = {
     DNS: "DNS", LDAPS: "LDAP with TLS", LDAP: "LDAP", WINRM_TLS: "WinRM", WINRM: "WinRM",
 }  # fmt: skip
 _WINDOWS: Final = {WINRM_TLS: "WinRM", WINRM: "WinRM"}
 _OUTSIDE: Final = "127.0.9.53"
+_GATEWAY: Final = "127.0.9.25"
 
 
 class BadOffset(MailmigError):
@@ -68,8 +71,10 @@ class Layout:
     exchange: tuple[Machine, ...]
     controllers: tuple[Machine, ...]
     witness: Machine
+    hosts: tuple[Machine, ...]
     resolvers: tuple[Machine, ...]
     outside: Machine
+    gateway: Machine
     offset: int
 
     @classmethod
@@ -78,6 +83,7 @@ class Layout:
         if not 0 <= offset <= LARGEST_OFFSET:
             raise BadOffset(offset)
         sites = list(dict.fromkeys(server.site for server in organisation.servers))
+        nodes = {organisation.server(name).site for name in organisation.dag.servers}
         networks = {site: f"127.0.{number}" for number, site in enumerate(sites, 11)}
         beyond = networks.get(organisation.witness_site, f"127.0.{11 + len(sites)}")
 
@@ -97,6 +103,10 @@ class Layout:
                 organisation.dag.witness, organisation.witness_site, f"{beyond}.40",
                 MappingProxyType(_WINDOWS),
             ),
+            hosts=tuple(
+                machine(f"ls-hv{number}.{organisation.domain}", site, 30, _WINDOWS)
+                for number, site in enumerate((site for site in sites if site in nodes), 1)
+            ),
             resolvers=tuple(
                 machine(f"{networks[site]}.53", site, 53, {DNS: "DNS, caching"}) for site in sites
             ),
@@ -104,13 +114,30 @@ class Layout:
                 f"ns1.{organisation.mail_domains[0]}", "outside", _OUTSIDE,
                 MappingProxyType({DNS: "DNS, as seen from outside"}),
             ),
+            gateway=Machine(
+                organisation.smart_host, "outside", _GATEWAY,
+                MappingProxyType({SMTP: "SMTP, mail gateway"}),
+            ),
             offset=offset,
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[Machine]:
         return iter(
-            (*self.exchange, *self.controllers, self.witness, *self.resolvers, self.outside)
-        )
+            (
+                *self.exchange, *self.controllers, self.witness, *self.hosts, *self.resolvers,
+                self.outside, self.gateway,
+            )
+        )  # fmt: skip
+
+    @property
+    def windows(self) -> tuple[Machine, ...]:
+        """Those with a Windows that can be asked over WinRM."""
+        return (*self.exchange, *self.controllers, self.witness, *self.hosts)
+
+    def network(self, site: str) -> str:
+        """The subnet of a site as Active Directory writes it: "127.0.11.0/24"."""
+        address = next(machine.address for machine in self if machine.site == site)
+        return f"{address.rpartition('.')[0]}.0/24"
 
     def port(self, standard: int) -> int:
         """Where a service with this standard port listens."""
@@ -127,10 +154,15 @@ class Layout:
     def probe(self) -> None:
         """See whether every address and port can be had. Raises `CannotListen`."""
         for machine in self:
-            for standard in machine.services:
-                kinds = [socket.SOCK_STREAM, *([socket.SOCK_DGRAM] if standard == DNS else [])]
-                for kind in kinds:
-                    _probe(machine.address, self.port(standard), kind)
+            probe(machine, self.port)
+
+
+def probe(machine: Machine, port: Callable[[int], int]) -> None:
+    """See whether a machine's address and ports can be had. Raises `CannotListen`."""
+    for standard in machine.services:
+        kinds = [socket.SOCK_STREAM, *([socket.SOCK_DGRAM] if standard == DNS else [])]
+        for kind in kinds:
+            _probe(machine.address, port(standard), kind)
 
 
 def _probe(address: str, port: int, kind: socket.SocketKind) -> None:

@@ -1,44 +1,46 @@
-"""What Windows says to the scripts of mailmig, as far as the organisation knows the facts.
+"""What Windows says to the scripts of mailmig, on each machine of the lab.
 
-A script about something that the machine has not, or that nobody here knows, is not recognised:
-cluster scripts outside of the DAG, services of a machine without Exchange, volumes.
+A script of mailmig runs everywhere. Where the machine lacks what it asks for (a cluster, a DNS
+server, Hyper-V), it fails as it does there: PowerShell does not know the cmdlet.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Final
 
+from mailmig.lab import services
 from mailmig.lab.accounts import Account
-from mailmig.lab.cmdlets.health import ROLES
+from mailmig.lab.machines import Machine, Role
 from mailmig.lab.organisation import share
+from mailmig.lab.running import names_rows, windows_rows
+from mailmig.lab.running.windows_rows import Failed, row
 from mailmig.lab.windows import Answer
 from mailmig.lab.world import World
 from mailmig.model.organisation import Server
-from mailmig.model.windows import NodeState, ResourceState
-from mailmig.wire.clixml import Obj, Value
+from mailmig.wire.clixml import Obj
 from mailmig.wire.windows_answers import asked, printed
 
-CLUSTER_SERVICE: Final = "ClusSvc"
-_CUSTOM: Final = ("System.Management.Automation.PSCustomObject", "System.Object")
-# Windows Server 2016 below Exchange 2016, 2022 below all else.
-_WINDOWS_2016, _WINDOWS_2022 = "10.0.14393", "10.0.20348"
-# A machine was started this long ago when the lab began: days.
-_UP_AT_LEAST, _UP_SPREAD = 3, 35
+Arguments = dict[str, str | list[str]]
+# Services of machines without Exchange, beside those of every Windows.
+_EVERYWHERE: Final = ("EventLog", "LanmanServer", "W32Time", "WinRM")
+_OF_ROLE: Final = {
+    Role.CONTROLLER: ("DNS", "Kdc", "Netlogon", "NTDS"), Role.HOST: ("ClusSvc", "vmms"),
+}  # fmt: skip
+# The first cmdlet of each script that needs more than Windows itself.
+_FIRST: Final = {
+    "cluster_heartbeat": "Get-Cluster", "cluster_nodes": "Get-ClusterNode",
+    "cluster_witness": "Get-Cluster", "dns_records": "Get-DnsServerResourceRecord",
+    "dns_zone": "Get-DnsServerZone", "virtual_machines": "Get-VM",
+}  # fmt: skip
 
 
 class Scripts:
-    """Answers for one machine; a handler of `mailmig.lab.windows`.
-
-    `name` is its full name. It has Exchange's services where a server has that name.
-    """
+    """Answers for one machine, by its full name; a handler of `mailmig.lab.windows`."""
 
     def __init__(self, world: World, name: str) -> None:
         self._world = world
-        self._name = name.partition(".")[0]
+        self._name = name
         servers = world.organisation.servers
         self._server = next((one for one in servers if one.fqdn.lower() == name.lower()), None)
-        away = share(world.organisation.seed, "start", name) * _UP_SPREAD + _UP_AT_LEAST
-        self._started = (world.now - timedelta(days=away)).replace(microsecond=0)
 
     def __call__(self, account: Account, text: str) -> Answer | None:
         found = asked(text)
@@ -46,84 +48,106 @@ class Scripts:
             return None
         script, arguments = found
         with self._world.lock:
-            rows = self._rows(script, arguments)
-        return None if rows is None else Answer(printed(rows))
+            self._world.sync()
+            try:
+                rows = self._rows(script, arguments)
+            except Failed as failed:
+                rows = [failed.row]
+        return Answer(printed(rows))
 
-    def _rows(self, script: str, arguments: dict[str, str | list[str]]) -> list[Obj] | None:
-        if script == "boot_time":
-            return [self._start()]
-        if self._server is None:
-            return None
+    def _rows(self, script: str, arguments: Arguments) -> list[Obj]:
+        machine = self._world.surroundings.machines.of(self._name)
+        assert machine is not None, f"{self._name} is no machine of the layout"
+        everywhere = windows_rows.EVERYWHERE.get(script)
+        if everywhere is not None:
+            return everywhere(self._world, machine)
         if script == "services":
             names = arguments["names"]
             wanted = {name.lower() for name in ([names] if isinstance(names, str) else names)}
-            return self._services(self._server, wanted)
-        in_dag: dict[str, Callable[[], list[Obj]]] = {
-            "cluster_nodes": self._nodes, "cluster_witness": self._witness,
-        }  # fmt: skip
-        if script in in_dag and self._server.name in self._world.organisation.dag.servers:
-            return in_dag[script]()
-        return None
+            found = self._services(machine)
+            return [one for one in found if not wanted or str(one["Name"]).lower() in wanted]
+        known = self._special(machine).get(script)
+        if known is None:
+            raise windows_rows.unknown_cmdlet(_FIRST[script])
+        return known(arguments)
 
-    def _start(self) -> Obj:
-        old = self._server is not None and self._server.version in ("2013", "2016")
-        return row(
-            Name=self._name.upper(), Version=_WINDOWS_2016 if old else _WINDOWS_2022,
-            StartedAt=self._started, Now=_seconds(self._world.now),
-        )  # fmt: skip
+    def _special(self, machine: Machine) -> dict[str, Callable[[Arguments], list[Obj]]]:
+        """What only some machines can answer."""
+        world, around = self._world, self._world.surroundings
+        if machine.place.role is Role.EXCHANGE and self._server and self._server.dag:
+            return {
+                "cluster_nodes": lambda _: self._nodes(),
+                "cluster_witness": lambda _: self._witness(),
+                "cluster_heartbeat": lambda _: [windows_rows.heartbeat(around.heartbeat)],
+            }
+        if machine.place.role is Role.CONTROLLER:
+            server = next(one for one in around.names.inside if one.name == machine.place.name)
+            return {
+                "dns_records": lambda given: names_rows.records(server, given),
+                "dns_zone": lambda given: names_rows.zone(server, given),
+            }
+        if machine.place.role is Role.HOST:
+            return {
+                "cluster_nodes": lambda _: windows_rows.hosts(world),
+                "virtual_machines": lambda _: windows_rows.guests(world, machine),
+            }
+        return {}
 
-    def _services(self, server: Server, wanted: set[str]) -> list[Obj]:
-        stopped = self._world.conditions(server.name).stopped_services
-        known = {name for names in ROLES.values() for name in names}
-        if server.name in self._world.organisation.dag.servers:
-            known.add(CLUSTER_SERVICE)
+    def _services(self, machine: Machine) -> list[Obj]:
+        if self._server is not None:
+            return self._services_of(self._server)
+        names = (*_EVERYWHERE, *_OF_ROLE.get(machine.place.role, ()))
+        return [self._service(name, name) for name in sorted(names, key=str.lower)]
+
+    def _services_of(self, server: Server) -> list[Obj]:
+        conditions = self._world.conditions(server.name)
         return [
-            self._service(name, name.lower() not in stopped)
-            for name in sorted(known, key=str.lower)
-            if not wanted or name.lower() in wanted
-        ]
+            self._service(
+                one.name, one.title, services.runs(conditions, one.name),
+                services.start_mode(conditions, one),
+            )
+            for one in services.of(server)
+        ]  # fmt: skip
 
-    def _service(self, name: str, runs: bool) -> Obj:
+    def _service(self, name: str, title: str, runs: bool = True, starts: str = "Auto") -> Obj:
         process = 600 + 4 * int(share(self._name, name) * 4000) if runs else 0
         return row(
-            Name=name, Title=name, State="Running" if runs else "Stopped", StartMode="Auto",
+            Name=name, Title=title, State="Running" if runs else "Stopped", StartMode=starts,
             Delayed=False, ProcessId=process, ExitCode=0,
         )  # fmt: skip
 
     def _nodes(self) -> list[Obj]:
-        found = []
-        for name in self._world.organisation.dag.servers:
-            up = self._is_up(name)
-            state = NodeState.UP if up else NodeState.DOWN
-            found.append(row(Name=name, State=int(state), Weight=1, DynamicWeight=int(up)))
-        return found
-
-    def _witness(self) -> list[Obj]:
-        organisation = self._world.organisation
-        dag = organisation.dag
-        up = [name for name in dag.servers if self._is_up(name)]
+        cluster = self._world.organisation.cluster
+        self._running_cluster()
         return [
             row(
-                Cluster=dag.name,
-                Kind="File Share Witness",
-                State=int(ResourceState.ONLINE),
-                Owner=up[0] if up else "",
-                Share=rf"\\{dag.witness}\{dag.name.lower()}.{organisation.domain}",
-                # With dynamic quorum the witness votes when the nodes alone could be split evenly.
-                DynamicWeight=int(len(up) % 2 == 0),
-                DynamicQuorum=True,
+                Name=node.name, State=int(cluster.state(node)), Weight=node.weight,
+                DynamicWeight=cluster.vote(node),
             )
-        ]
+            for node in cluster.nodes.values()
+        ]  # fmt: skip
 
-    def _is_up(self, name: str) -> bool:
-        stopped = self._world.conditions(name).stopped_services
-        return name not in self._world.organisation.down and CLUSTER_SERVICE.lower() not in stopped
+    def _witness(self) -> list[Obj]:
+        cluster = self._world.organisation.cluster
+        self._running_cluster()
+        there = bool(cluster.kind)
+        return [
+            row(
+                Cluster=cluster.dag.name, Kind=cluster.kind,
+                State=int(cluster.witness_state) if there else None,
+                Owner=cluster.owner if there else "",
+                Share=cluster.witness_share if there else None,
+                DynamicWeight=cluster.witness_weight, DynamicQuorum=True,
+            )
+        ]  # fmt: skip
 
-
-def row(**values: Value) -> Obj:
-    """One object as a script gives it."""
-    return Obj(_CUSTOM, extended=values)
-
-
-def _seconds(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0)
+    def _running_cluster(self) -> None:
+        """Raises `Failed` where the cluster service does not answer; its words [MEM]."""
+        assert self._server is not None
+        if self._server.name not in self._world.organisation.cluster.operational:
+            raise Failed(
+                "The cluster service is not running. Make sure that the service is running on "
+                "all nodes in the cluster.", "ConnectionError",
+                "ClusterServiceNotRunning,Microsoft.FailoverClusters.PowerShell.GetClusterCommand",
+                "ClusterCmdletException",
+            )  # fmt: skip

@@ -1,14 +1,17 @@
 """The names of a running lab: the domain's zone, the mail domains inside and outside, a key.
 
 Inside, names lead to the loopback addresses of the machines. Outside, the namespace has an
-address of the block that is reserved for documentation: nobody can connect to it.
+address of the block that is reserved for documentation: nobody can connect to it. Mail from there
+goes to the gateway, which can be reached.
 """
 
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+import dns.name
 
 from mailmig.lab.names import Grant, NameServer, Resolver, View, Zone
 from mailmig.lab.organisation import Organisation
@@ -20,14 +23,18 @@ from mailmig.model.secret import Secret
 DELAY: Final = timedelta(minutes=15)
 # Base64 of "lab-only-names-key-no-secret!!!!".
 KEY: Final = UpdateKey("mailmig-lab", Secret("bGFiLW9ubHktbmFtZXMta2V5LW5vLXNlY3JldCEhISE="))
-_PUBLISHED: Final = "192.0.2.25"
+_PUBLISHED: Final = ("192.0.2.25", "192.0.2.26")
 _CLIENT_TTL: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class NameServers:
-    """The authoritative servers, inside and outside, and the resolver of each site."""
+    """The authoritative servers, inside and outside, and the resolver of each site.
 
+    `zones` are the inside ones: the domain's and those of the mail domains.
+    """
+
+    zones: tuple[Zone, ...]
     inside: tuple[NameServer, ...]
     outside: NameServer
     resolvers: tuple[Resolver, ...]
@@ -35,23 +42,31 @@ class NameServers:
     def __iter__(self) -> Iterator[NameServer | Resolver]:
         return iter((*self.inside, self.outside, *self.resolvers))
 
+    def zone_of(self, name: str, *, outside: bool = False) -> Zone | None:
+        """The zone in which a name lies; None where nobody here holds it."""
+        server = self.outside if outside else self.inside[0]
+        return server.view.zone_of(dns.name.from_text(name.lower()), server.name)
+
 
 def name_servers(
     organisation: Organisation, layout: Layout, now: Callable[[], datetime]
 ) -> NameServers:
     """All name servers of the layout, not started yet."""
     both = [machine.name for machine in layout.controllers]
-    source = next(
-        m for m in layout.exchange if m.name == organisation.server(organisation.source).fqdn
-    )
+    published = client_addresses(organisation, layout)
     zones = [Zone.from_text(organisation.domain, domain_text(layout), both, now, delay=DELAY)]
     clients = client_names(organisation)
     external = []
     for domain in organisation.mail_domains:
-        inside = mail_text(domain, clients, organisation.namespace, source.address, both)
+        name, gateway = layout.outside.name, layout.gateway
+        relay = f"{gateway.name}. A {gateway.address}\n"
+        relay *= gateway.name.endswith(f".{domain}")
+        inside = mail_text(domain, clients, organisation.namespace, published, both) + relay
         zones.append(Zone.from_text(domain, inside, both, now, delay=DELAY))
-        name = layout.outside.name
-        outside = mail_text(domain, clients, organisation.namespace, _PUBLISHED, [name])
+        outside = relay + mail_text(
+            domain, clients, organisation.namespace, _PUBLISHED[: len(published)], [name],
+            mail=gateway.name,
+        )  # fmt: skip
         if name.endswith(f".{domain}"):
             outside += f"{name}. A {layout.outside.address}\n"
         external.append(Zone.from_text(domain, outside, [name], now, primary=name))
@@ -69,7 +84,7 @@ def name_servers(
         )
         for machine in layout.resolvers
     )
-    return NameServers(servers, outer, resolvers)
+    return NameServers(tuple(zones), servers, outer, resolvers)
 
 
 def client_names(organisation: Organisation) -> tuple[str, ...]:
@@ -78,10 +93,18 @@ def client_names(organisation: Organisation) -> tuple[str, ...]:
     return (organisation.namespace, *found)
 
 
+def client_addresses(organisation: Organisation, layout: Layout) -> tuple[str, ...]:
+    """Where the names of clients lead: to the source, or to every node when the target answers."""
+    answering = {organisation.source}
+    if organisation.answering != organisation.source:
+        answering = set(organisation.dag.servers)
+    names = {organisation.server(name).fqdn for name in answering}
+    return tuple(machine.address for machine in layout.exchange if machine.name in names)
+
+
 def domain_text(layout: Layout) -> str:
     """The zone of the Active Directory domain: machines, and who its controllers are."""
-    machines = (*layout.controllers, *layout.exchange, layout.witness)
-    lines = [f"{machine.name}. A {machine.address}" for machine in machines]
+    lines = [f"{machine.name}. A {machine.address}" for machine in layout.windows]
     for controller in layout.controllers:
         site = f"_ldap._tcp.{_label(controller.site)}"
         lines += [
@@ -94,13 +117,17 @@ def domain_text(layout: Layout) -> str:
 
 
 def mail_text(
-    domain: str, clients: tuple[str, ...], namespace: str, address: str, servers: list[str]
-) -> str:
-    """The zone of a mail domain; only what lies in it."""
+    domain: str, clients: tuple[str, ...], namespace: str, addresses: Sequence[str],
+    servers: list[str], mail: str = "",
+) -> str:  # fmt: skip
+    """The zone of a mail domain; only what lies in it. Mail goes to `mail`, or to the namespace."""
     lines = [f"@ NS {name}." for name in servers]
-    lines += [f"@ MX 10 {namespace}.", f"_autodiscover._tcp SRV 0 0 {HTTPS} {namespace}."]
+    lines += [f"@ MX 10 {mail or namespace}.", f"_autodiscover._tcp SRV 0 0 {HTTPS} {namespace}."]
     lines += [
-        f"{name}. {_CLIENT_TTL} A {address}" for name in clients if name.endswith(f".{domain}")
+        f"{name}. {_CLIENT_TTL} A {address}"
+        for name in clients
+        for address in addresses
+        if name.endswith(f".{domain}")
     ]
     return "\n".join(lines) + "\n"
 

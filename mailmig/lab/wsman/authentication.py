@@ -24,7 +24,8 @@ import spnego
 
 from mailmig.lab.accounts import Account, Accounts
 
-NTLM_AUTHENTICATE: Final = b"NTLMSSP\x00\x03\x00\x00\x00"
+_NTLM: Final = b"NTLMSSP\x00"
+NTLM_AUTHENTICATE: Final = _NTLM + b"\x03\x00\x00\x00"
 _UNICODE: Final = 1
 _ENVIRONMENT = Lock()
 
@@ -52,7 +53,10 @@ class Verdict:
 
 
 class Doorkeeper:
-    """Decides per request who it is from. `schemes` are offered in this order."""
+    """Decides per request who it is from. `schemes` are offered in this order.
+
+    Without `takes_ntlm`, Negotiate means Kerberos alone, as at Exchange's own endpoint.
+    """
 
     def __init__(
         self,
@@ -61,11 +65,13 @@ class Doorkeeper:
         *,
         realm: str = "WSMAN",
         keytab: Path | None = None,
+        takes_ntlm: bool = True,
     ) -> None:
         self.accounts = accounts
         self.schemes = schemes
         self._realm = realm
         self._keytab = keytab
+        self._takes_ntlm = takes_ntlm
 
     def admit(self, logon: Logon, authorization: str) -> Verdict:
         """Looks at the header; without one the connection's earlier logon holds."""
@@ -102,6 +108,8 @@ class Doorkeeper:
 
     def _step(self, logon: Logon, scheme: str, token: bytes) -> Verdict:
         """One message of NTLM or Kerberos, bare or inside of SPNEGO."""
+        if not self._takes_ntlm and _NTLM in token:
+            return self._refuse(logon)
         if logon.session is None or logon.session.complete:
             logon.forget()
         name = ntlm_name(token)

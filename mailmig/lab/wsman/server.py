@@ -27,6 +27,7 @@ from mailmig.lab.wsman.authentication import Doorkeeper, Headers
 from mailmig.lab.wsman.envelopes import Fault, Request
 from mailmig.lab.wsman.listening import Connection, Listener, Message, Receive, Scope, Send
 from mailmig.lab.wsman.shells import Clock, Endpoint, Shell, Shells
+from mailmig.lab.wsman.switches import Switches
 
 # What WinRM itself offers, and Exchange's virtual directory once Basic is allowed there.
 WINRM_SCHEMES: Final = ("Negotiate", "NTLM", "Basic")
@@ -35,17 +36,7 @@ SHELLS_PER_ACCOUNT: Final = 30
 LARGEST_BODY: Final = 4 * 1024**2
 _SOAP_TYPE: Final = "application/soap+xml;charset=UTF-8"
 _SHELL_URI: Final = envelopes.SHELL
-
-
-@dataclass(slots=True)
-class Switches:
-    """Oddities and faults, to be set at any moment. All off is a healthy server."""
-
-    compress: bool = False  # gzip as IIS does, unless the client asks for identity
-    stray_blank: bool = False  # the blank in IIS's MIME boundary
-    delay_s: float = 0.0  # before each answer
-    hang: bool = False  # no answer at all until it is switched off
-    truncate_at: int | None = None  # cut the connection after so many bytes of each answer's body
+_PAGE: Final = b"<!DOCTYPE html><html><body><h1>Please accept our terms</h1></body></html>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +59,16 @@ class Service:
         schemes: tuple[str, ...] = WINRM_SCHEMES,
         allow_unencrypted: bool = False,
         keytab: Path | None = None,
+        takes_ntlm: bool = True,
         shells_per_account: int = SHELLS_PER_ACCOUNT,
         now: Clock = lambda: datetime.now(UTC),
+        switches: Switches | None = None,
     ) -> None:
         self.name = name
         self.allow_unencrypted = allow_unencrypted
-        self.switches = Switches()
+        self.switches = Switches() if switches is None else switches
         self.shells = Shells(now, shells_per_account)
-        self.doorkeeper = Doorkeeper(accounts, schemes, keytab=keytab)
+        self.doorkeeper = Doorkeeper(accounts, schemes, keytab=keytab, takes_ntlm=takes_ntlm)
         self._endpoints = tuple(endpoints)
 
     async def expire_shells(self) -> None:
@@ -108,6 +101,10 @@ class Service:
     # what is answered
 
     async def _answer(self, scope: Scope, body: bytes) -> _Answer:
+        if self.switches.status is not None:
+            return _Answer(self.switches.status)
+        if self.switches.page:
+            return _Answer(200, _PAGE, "text/html; charset=utf-8")
         headers = {key.decode("latin-1"): value for key, value in scope["headers"]}
         path = scope["path"].rstrip("/").lower()
         endpoints = [known for known in self._endpoints if known.path.lower() == path]
@@ -178,6 +175,9 @@ class Service:
         if request.verb == "create":
             return self._create(account, endpoints, request)
         shell = self.shells.get(request.shell_id, account)
+        if self.switches.forget_shells:
+            await self.shells.remove(shell)
+            raise envelopes.unknown_shell(request.shell_id)
         if request.verb == "get" and uri == _SHELL_URI:
             return shell.described()
         if uri.lower() != shell.resource_uri.lower():
@@ -191,6 +191,8 @@ class Service:
         uri = request.resource_uri
         for endpoint in endpoints:
             if endpoint.resource_uri.lower() == uri.lower():
+                if self.switches.no_new_shells:
+                    raise envelopes.too_many_shells(self.shells.per_account)
                 self.shells.check_quota(account)
                 shell = endpoint.open(request, account)
                 self.shells.add(shell)
@@ -232,6 +234,14 @@ class Service:
             headers.append((b"content-encoding", b"gzip"))
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if self.switches.hang_midway and len(body) > 1:
+            half = len(body) // 2
+            await send({"type": "http.response.body", "body": body[:half], "more_body": True})
+            body = body[half:]
+            while self.switches.hang_midway and not gone.done():
+                await asyncio.sleep(0.02)
+            if gone.done():
+                return
         cut = self.switches.truncate_at
         if cut is not None and len(body) > cut:
             await send({"type": "http.response.body", "body": body[:cut], "more_body": True})

@@ -91,7 +91,7 @@ def copy_rate(data: PlanData) -> int:
     if data.calendar.copy_bytes_per_day is not None:
         return data.calendar.copy_bytes_per_day
     used = {database.server for database in data.target.databases}
-    speeds = {server.id: server.gb_per_hour for server in data.target.servers}
+    speeds = {server.id: server.speed for server in data.target.servers}
     known = [speeds.get(server) for server in used]
     if None in known:
         return NO_LIMIT

@@ -134,6 +134,7 @@ class _Judge:
         for mailbox, window, _ in placed:
             moved[window.id] += mailbox.size_bytes
             of_source[mailbox.source_database.casefold(), window.id] += mailbox.size_bytes
+        self._parts_of_departments(placed)
         copied = 0
         for window in sorted(self.data.calendar.windows, key=lambda w: w.end):
             name, most = window.id, window.max_mailboxes
@@ -176,6 +177,22 @@ class _Judge:
                 limit = int(source.max_share_of_window * usable)
                 self._bytes(Rule.SOURCE_SHARE, source.id, window.id, moved, limit)
 
+    def _parts_of_departments(self, placed: list[Placed]) -> None:
+        share = self.data.department_share
+        if share >= 1:
+            return
+        pending = [m for m in self.data.mailboxes if m.state is State.PENDING]
+        whole = Counter(m.department.strip().casefold() for m in pending)
+        moved = Counter((m.department.strip().casefold(), window.id) for m, window, _ in placed)
+        for (name, window), number in moved.items():
+            most = max(1, int(share * whole[name]))
+            if name and number > most:
+                text = (
+                    f"{Rule.DEPARTMENT_SHARE.value}, {name} in window {window}:"
+                    f" {number:,} of at most {mailboxes_text(most)}"
+                )
+                self._say(Rule.DEPARTMENT_SHARE, name, text)
+
     def _usable(self, window: Window) -> int | None:
         """The least of what was given, what the servers do and what their logs hold."""
         target = self.data.target
@@ -194,7 +211,7 @@ class _Judge:
         calendar, target = self.data.calendar, self.data.target
         rate = calendar.copy_bytes_per_day
         if rate is None:
-            speed = {server.id: server.gb_per_hour for server in target.servers}
+            speed = {server.id: server.speed for server in target.servers}
             known = [speed.get(name) for name in {d.server for d in target.databases}]
             if any(of is None for of in known):
                 return

@@ -157,12 +157,13 @@ def _window_for_all(draft: Draft, rows: list[int]) -> int:
     sums: dict[int, int] = defaultdict(int)
     for row in rows:
         sums[problem.source[row]] += problem.size[row]
+    department = max(problem.department[row] for row in rows)
     windows = set(draft.open)
     for row in rows:
         if not problem.free(row):
             windows.intersection_update(draft.allowed(row))
     for window in sorted(windows):
-        if draft.room.takes_all(sums, len(rows), window):
+        if draft.room.takes_all(sums, len(rows), window, department):
             return window
     return NOWHERE
 

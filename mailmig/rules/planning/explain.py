@@ -29,6 +29,7 @@ class UnknownMailbox(MailmigError):
     def __init__(self, name: str, hint: str = "") -> None:
         super().__init__(f"the plan has no mailbox {name!r}{hint}")
         self.name = name
+        self.hint = hint
 
 
 class AmbiguousMailbox(MailmigError):
@@ -128,7 +129,7 @@ class _Story:
             here, all_ = self._of_group()
             yield f"Department {group} moves together: {here} of its {all_} are in {window}."
         elif self.assignment.why is Why.PARTNERS:
-            yield f"It has no department; it goes with {group}, whose people it shares most with."
+            yield "It goes with those it shares most with."
         elif self.assignment.why is Why.ROOM and group:
             yield f"It belongs to {group}, but there was no room for it with the others."
         elif self.assignment.why is Why.ROOM:
@@ -137,7 +138,7 @@ class _Story:
             yield f"It is pinned: {pin.text}."
         for price in self.plan.metrics.pin_prices:
             if price.pin in pins and price.exposure >= 1:
-                yield f"This pin costs {_cost_text(price.exposure)}."
+                yield f"This pin costs {cost_text(price.exposure)}."
 
     def partners_said(self) -> Iterator[str]:
         weights = self._weights()
@@ -166,7 +167,7 @@ class _Story:
         rest = worst[CUTS_SHOWN:]
         if rest:
             paid = sum(costs[key] for key in rest)
-            yield f"{count_text(len(rest), 'more share')} cut, {_cost_text(paid)}."
+            yield f"{count_text(len(rest), 'more share')} cut, {cost_text(paid)}."
 
     def delegates(self) -> Iterator[str]:
         days = {p.row: self.days[p.row] for p in self.partners if p.as_owner}
@@ -245,7 +246,7 @@ class _Story:
         low, high = sorted((own, other))
         return (
             f"Cut from {self._on(low)} to {self._on(high)}"
-            f" ({count_text(round(high - low), 'day')}, {_cost_text(paid)}):"
+            f" ({count_text(round(high - low), 'day')}, {cost_text(paid)}):"
             f" {rights} of {shares[0].delegate} on {shares[0].owner}."
         )
 
@@ -261,9 +262,9 @@ def _more(difference: float) -> str:
     if abs(difference) < 0.05:
         return "at the same cost"
     word = "more" if difference > 0 else "less"
-    return f"{_cost_text(abs(difference))} {word}"
+    return f"{cost_text(abs(difference))} {word}"
 
 
-def _cost_text(exposure: float) -> str:
+def cost_text(exposure: float) -> str:
     text = number_text(exposure)
     return f"{text} weight-day" if text == "1" else f"{text} weight-days"

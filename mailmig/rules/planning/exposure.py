@@ -132,7 +132,7 @@ def survey(data: PlanData, assignments: Sequence[Assignment]) -> Exposed:
     found.per_right = dict(sorted(per_right.items(), key=lambda item: -item[1]))
     found.delegates = len(set(columns[2]))
     found.delegates_cut = len(spans)
-    found.person_days = sum(high - low for low, high in spans.values())
+    found.person_days = sum((high - low for low, high in spans.values()), 0.0)
     found.worst = _worst(data, columns, pairs, days)
     found.gaps = tuple(gaps.result())
     return found

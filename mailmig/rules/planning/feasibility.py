@@ -25,6 +25,7 @@ def require_feasible(problem: Problem) -> None:
         _sources_hold(problem)
     counts = [capacity.count for capacity in problem.windows]
     _spans(problem, problem.todo, counts, _always("number of mailboxes"), counted=True)
+    _departments_hold(problem)
     _prescribed_hold(problem)
 
 
@@ -125,6 +126,20 @@ def _sources_hold(problem: Problem) -> None:
             _spans(problem, rows, room, _always(limit))
 
 
+def _departments_hold(problem: Problem) -> None:
+    if not problem.department_room:
+        return
+    members: list[list[int]] = [[] for _ in problem.department_room]
+    for row in problem.todo:
+        if problem.department[row] >= 0:
+            members[problem.department[row]].append(row)
+    for rows, most in zip(members, problem.department_room, strict=True):
+        name = problem.data.mailboxes[rows[0]].department
+        limit = "part of a department that one window takes"
+        room = [most] * len(problem.windows)
+        _spans(problem, rows, room, _always(limit), counted=True, of=f" of department {name}")
+
+
 def _prescribed_hold(problem: Problem) -> None:
     by_database: dict[int, list[int]] = {}
     for row in problem.todo:
@@ -148,6 +163,7 @@ def _spans(
     room: list[int],
     limit: Callable[[int, int], str],
     counted: bool = False,
+    of: str = "",
 ) -> None:
     """Whoever must move within a span of windows has to fit into these windows.
 
@@ -163,7 +179,7 @@ def _spans(
         totals = zip(accumulate(needed[a:]), accumulate(room[a:]), strict=True)
         for b, (total, available) in enumerate(totals, start=a):
             if total > available:
-                who, taker = _who(problem, a, b), _taker(problem, a, b)
+                who, taker = _who(problem, a, b) + of, _taker(problem, a, b)
                 raise ShortOf(who, taker, limit(a, b), total, available, counted)
 
 

@@ -5,7 +5,11 @@ from datetime import datetime
 from itertools import accumulate
 
 from mailmig.model.migration import (
+    DAY,
     Assignment,
+    Calendar,
+    FreezePrice,
+    GapCost,
     LimitUse,
     PinPrice,
     PlanBounds,
@@ -45,6 +49,8 @@ def measure(problem: Problem, assignments: Sequence[Assignment]) -> PlanMetrics:
         balance=balance(limits),
         limits=limits,
         pin_prices=tuple(_pin_prices(problem, assignments)),
+        freeze_prices=tuple(_freeze_prices(data.calendar, exposed.gaps)),
+        pilot_price=_pilot_price(data.calendar, exposed.gaps),
     )
 
 
@@ -133,6 +139,24 @@ class _Use:
             if problem.source[row] >= 0:
                 self.source[problem.source[row]][w] += size
                 self.sources[problem.source[row]] = mailboxes[row].source_database
+
+
+def _freeze_prices(calendar: Calendar, gaps: Sequence[GapCost]) -> Iterator[FreezePrice]:
+    """What is cut while a freeze lasts, day by day."""
+    for freeze in calendar.freezes:
+        begin, end = calendar.day(freeze.start), calendar.day(freeze.end)
+        day = paid = 0.0
+        for gap in gaps:
+            shared = min(end, day + gap.days) - max(begin, day)
+            paid += gap.cut_weight * max(0.0, shared)
+            day += gap.days
+        days = (freeze.end - freeze.start) / DAY
+        yield FreezePrice(freeze.reason or "freeze", days, paid)
+
+
+def _pilot_price(calendar: Calendar, gaps: Sequence[GapCost]) -> float:
+    pilots = {window.id for window in calendar.windows if window.pilot}
+    return sum(gap.exposure for gap in gaps if pilots & set(gap.after.split(", ")))
 
 
 def _pin_prices(problem: Problem, assignments: Sequence[Assignment]) -> Iterator[PinPrice]:

@@ -29,7 +29,7 @@ def settle_all(draft: Draft, left: list[int]) -> list[int]:
     """Give a database to all that have a window, rescue the others; who is left over comes back."""
     problem = draft.problem
     for row in largest_first(problem, problem.todo):
-        if draft.window[row] != NOWHERE:
+        if draft.window[row] != NOWHERE and draft.database[row] == NOWHERE:
             database = draft.scorer.best(row, draft.window[row])
             if database != NOWHERE:
                 draft.settle(row, database)

@@ -5,7 +5,7 @@ window per row and, where one is prescribed, a database.
 """
 
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,7 +39,8 @@ class Problem:
     `todo` are the rows to be planned. Per row: `size` in bytes, `first` and `last` window,
     `database` (position, -1 when free), `source` (position in `source_room`, -1 when its
     source database has no limit). Per share: `owner` and `delegate` (rows) and `weight`.
-    `server_room` is per server and window, `server` the server of each database; `log_room`
+    `department` is a position in `department_room` (mailboxes that any one window takes of
+    it), -1 when it has no limit. `server_room` is per server and window, `server` the server of each database; `log_room`
     is the headroom of each database, the same in every window.
     """
 
@@ -53,6 +54,8 @@ class Problem:
     database: list[int]
     source: list[int]
     source_room: list[list[int]]
+    department: list[int]
+    department_room: list[int]
     server: list[int]
     server_room: list[list[int]]
     log_room: list[int]
@@ -118,6 +121,7 @@ def compile_problem(data: PlanData) -> Problem:
     size = [mailbox.size_bytes for mailbox in data.mailboxes]
     first, last, database, pins = _pins(data, windows, rows)
     source, source_room = _sources(data, windows)
+    department, department_room = _departments(data)
     server, server_rooms, log_room = _servers(data, windows)
     places, owner, delegate = share_rows(data, rows)
     weight = array("d", (data.shares[place].weight for place in places))
@@ -132,6 +136,8 @@ def compile_problem(data: PlanData) -> Problem:
         database=database,
         source=source,
         source_room=source_room,
+        department=department,
+        department_room=department_room,
         server=server,
         server_room=server_rooms,
         log_room=log_room,
@@ -227,6 +233,21 @@ def _sources(
                 position[source.id.casefold()] = len(room)
                 room.append([_share_of(source.max_share_of_window, w.effective) for w in windows])
     return [position.get(m.source_database.casefold(), -1) for m in data.mailboxes], room
+
+
+def _departments(data: PlanData) -> tuple[list[int], list[int]]:
+    """One mailbox of a department may always move, however small the part that may."""
+    if data.department_share >= WHOLE_WINDOW:
+        return [-1] * len(data.mailboxes), []
+    names = [mailbox.department.strip().casefold() for mailbox in data.mailboxes]
+    pending = Counter(
+        name
+        for name, mailbox in zip(names, data.mailboxes, strict=True)
+        if name and mailbox.state is State.PENDING
+    )
+    position = {name: place for place, name in enumerate(pending)}
+    room = [max(1, int(data.department_share * count)) for count in pending.values()]
+    return [position.get(name, -1) for name in names], room
 
 
 def _share_of(share: float, effective: int) -> int:

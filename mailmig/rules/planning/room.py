@@ -26,6 +26,7 @@ class Room:
         self.count = [capacity.count for capacity in problem.windows]
         self.copied = [capacity.copied for capacity in problem.windows]
         self.source = [list(room) for room in problem.source_room]
+        self.department = [[most] * len(problem.windows) for most in problem.department_room]
         self.database = [d.capacity_bytes for d in problem.data.target.databases]
         self.log = [[room] * len(problem.windows) for room in problem.log_room]
         self.server = [list(room) for room in problem.server_room]
@@ -39,11 +40,21 @@ class Room:
         source = self.problem.source[row]
         if source >= 0 and self.source[source][window] < size:
             return False
+        department = self.problem.department[row]
+        if department >= 0 and self.department[department][window] < 1:
+            return False
         return not self.prestage or min(self.copied[window:]) >= size
 
-    def takes_all(self, sums: dict[int, int], number: int, window: int) -> bool:
-        """The same for many at once; `sums` are bytes per limited source (-1: all others)."""
+    def takes_all(
+        self, sums: dict[int, int], number: int, window: int, department: int = NOWHERE
+    ) -> bool:
+        """The same for many of one department at once.
+
+        `sums` are bytes per limited source (-1: all others).
+        """
         size = sum(sums.values())
+        if department >= 0 and self.department[department][window] < number:
+            return False
         if self.count[window] < number or self.bytes[window] < size:
             return False
         if any(s >= 0 and self.source[s][window] < total for s, total in sums.items()):
@@ -57,6 +68,9 @@ class Room:
         source = self.problem.source[row]
         if source >= 0:
             self.source[source][window] -= size
+        department = self.problem.department[row]
+        if department >= 0:
+            self.department[department][window] -= sign
         if self.prestage:
             for later in range(window, len(self.copied)):
                 self.copied[later] -= size
@@ -93,6 +107,10 @@ class Room:
             name_of_source = problem.data.mailboxes[row].source_database
             left.append((Rule.SOURCE_SHARE, name_of_source, self.source[source][window]))
         lacks = [(rule, subject, size - room) for rule, subject, room in left if room < size]
+        department = problem.department[row]
+        if department >= 0 and self.department[department][window] < 1:
+            named = problem.data.mailboxes[row].department
+            lacks.insert(0, (Rule.DEPARTMENT_SHARE, named, 1))
         if self.count[window] < 1:
             lacks.insert(0, (Rule.WINDOW_COUNT, name, 1))
         return lacks

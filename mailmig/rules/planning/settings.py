@@ -56,9 +56,18 @@ class PlanSettings:
         1.0, "Factor for a share whose delegate moves before the owner of the mailbox."
     )
     new_owner: float = setting(1.0, "Factor for a share whose owner moves before the delegate.")
+    department_share: float = setting(
+        1.0, "At most this part of a department moves in one window.", example=0.5
+    )
     log_factor: float = setting(1.0, "Bytes of transaction logs for each byte that is moved.")
     wrong_site: float = setting(
         0.02, "What a database in another site than preferred costs against an even fill."
+    )
+
+    seed: int = setting(1, "The first of the seeds that searches start from.")
+    seeds: int = setting(
+        0,
+        "So many searches, each from its own seed; 0: four; two above 20,000 mailboxes, one above 100,000.",
     )
 
     def __post_init__(self) -> None:
@@ -72,6 +81,12 @@ class PlanSettings:
             "new_delegate", "new_owner", "log_factor", "wrong_site",
         ):  # fmt: skip
             _require(key, getattr(self, key))
+        if not 0 < self.department_share <= 1:
+            raise ValueError(
+                f"department_share is above 0 and at most 1, not {self.department_share}"
+            )
+        if self.seeds < 0:
+            raise ValueError(f"seeds is zero or more, not {self.seeds}")
         if not self.log_factor:
             raise ValueError("log_factor is more than zero")
         try:

@@ -27,6 +27,7 @@ def configured(data: PlanData, settings: PlanSettings) -> PlanData:
         data,
         new_delegate=settings.new_delegate,
         new_owner=settings.new_owner,
+        department_share=settings.department_share,
         target=target,
     )
 

@@ -31,6 +31,12 @@ def count_text(count: int, what: str, many: str = "") -> str:
     return f"{count:,} {what if count == 1 else many or what + 's'}"
 
 
+def days_text(days: float) -> str:
+    """ "1 day", "1.9 days"."""
+    text = number_text(days)
+    return f"{text} day" if text == "1" else f"{text} days"
+
+
 def mailboxes_text(count: int) -> str:
     return count_text(count, "mailbox", "mailboxes")
 

@@ -1,10 +1,10 @@
 """A plan as a file: JSON with a line for each mailbox, each share and each assignment.
 
-    {"schema": 1, "input_hash", "created", "zone", "snapshot", "mode",
+    {"schema": 2, "input_hash", "created", "seed", "zone", "snapshot", "previous", "mode",
      "metrics": {...}, "bounds": {...}, "notes": [...],
      "assignments": {"columns": ["mailbox", "window", "database", "why", "group", "guid"],
                      "rows": [[...]]},
-     "input": {"calendar", "target", "pins", "new_delegate", "new_owner",
+     "input": {"calendar", "target", "pins", "new_delegate", "new_owner", "department_share",
                "mailboxes": {"columns", "rows"}, "shares": {"columns", "rows"}}}
 
 The file holds all that a plan was made from: it can be shown, explained and checked without
@@ -38,14 +38,15 @@ from mailmig.model.migration import (
 )
 from mailmig.wire.planning.records import Decoder, encode, parse
 
-SCHEMA = 1
+SCHEMA = 2
 
 KEYS = (
-    "schema", "input_hash", "created", "zone", "snapshot", "mode", "metrics", "bounds", "notes",
-    "assignments", "input",
+    "schema", "input_hash", "created", "seed", "zone", "snapshot", "previous", "mode", "metrics",
+    "bounds", "notes", "assignments", "input",
 )  # fmt: skip
 INPUT_KEYS = (
-    "calendar", "target", "pins", "new_delegate", "new_owner", "mailboxes", "shares",
+    "calendar", "target", "pins", "new_delegate", "new_owner", "department_share", "mailboxes",
+    "shares",
 )  # fmt: skip
 
 _dump = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -58,8 +59,10 @@ def write_plan(plan: Plan) -> str:
         "schema": _dump(SCHEMA),
         "input_hash": _dump(_hash(data)),
         "created": _dump(encode(plan.created)),
+        "seed": _dump(plan.seed),
         "zone": _dump(plan.zone),
         "snapshot": _dump(plan.snapshot),
+        "previous": _dump(plan.previous),
         "mode": _dump(encode(plan.data.calendar.mode)),
         "metrics": _dump(encode(plan.metrics)),
         "bounds": _dump(encode(plan.bounds)),
@@ -73,10 +76,14 @@ def write_plan(plan: Plan) -> str:
 def read_plan(text: str, file: object = "plan") -> Plan:
     """A plan from its text. Raises `BadFile`."""
     decoder = Decoder(file)
-    given = _keys(decoder, parse(text, file), "", KEYS)
-    if given["schema"] != SCHEMA:
-        reason = f"this is schema {given['schema']}, and this mailmig reads {SCHEMA}"
+    whole = decoder.mapping(parse(text, file), "")
+    if "schema" in whole and whole["schema"] != SCHEMA:
+        reason = (
+            f"this plan has schema {whole['schema']}, and this mailmig reads {SCHEMA}:"
+            " make the plan again (mailmig plan make)"
+        )
         raise BadFile(file, reason, "schema")
+    given = _keys(decoder, whole, "", KEYS)
     data = _data(decoder, given["input"])
     if _hash(input_text(data)) != given["input_hash"]:
         reason = "the input was changed after the plan was made: make a new plan"
@@ -90,6 +97,8 @@ def read_plan(text: str, file: object = "plan") -> Plan:
         bounds=decoder.record(PlanBounds, given["bounds"], "bounds"),
         notes=decoder.value(tuple[Note, ...], given["notes"], "notes"),
         snapshot=decoder.value(str, given["snapshot"], "snapshot"),
+        seed=decoder.value(int, given["seed"], "seed"),
+        previous=decoder.value(str, given["previous"], "previous"),
     )
 
 
@@ -102,6 +111,7 @@ def input_text(data: PlanData) -> str:
             "pins": _dump(encode(data.pins)),
             "new_delegate": _dump(float(data.new_delegate)),
             "new_owner": _dump(float(data.new_owner)),
+            "department_share": _dump(float(data.department_share)),
             "mailboxes": _table(PlanMailbox, map(_mailbox_cells, data.mailboxes)),
             "shares": _table(Share, map(_share_cells, data.shares)),
         }
@@ -168,6 +178,7 @@ def _data(decoder: Decoder, value: object) -> PlanData:
         pins=decoder.value(tuple[Pin, ...], given["pins"], "input.pins"),
         new_delegate=decoder.value(float, given["new_delegate"], "input.new_delegate"),
         new_owner=decoder.value(float, given["new_owner"], "input.new_owner"),
+        department_share=decoder.value(float, given["department_share"], "input.department_share"),
     )
 
 

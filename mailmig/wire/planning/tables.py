@@ -1,4 +1,4 @@
-"""mailboxes.csv, shares.csv and the assignment: CSV with a header.
+"""mailboxes.csv, shares.csv, the assignment and the states of moves: CSV with a header.
 
 Comma, semicolon or tab; the header decides. Identities are machine input and stay exactly
 as they are: nothing is put before one that a spreadsheet would take for a formula, so open
@@ -13,7 +13,7 @@ from math import isfinite
 from sys import intern
 
 from mailmig.model.errors import BadFile, nearest
-from mailmig.model.migration import Assignment, PlanMailbox, Share, State
+from mailmig.model.migration import Assignment, PlanMailbox, Progress, Share, State, Told
 
 MAILBOX_COLUMNS = (
     "identity", "size_bytes", "item_count", "kind", "department", "site", "source_database",
@@ -22,6 +22,8 @@ OPTIONAL_MAILBOX_COLUMNS = ("guid", "state")
 SHARE_COLUMNS = ("owner", "delegate", "right", "weight")
 OPTIONAL_SHARE_COLUMNS = ("via_group",)
 ASSIGNMENT_COLUMNS = ("mailbox", "window", "database")
+STATE_COLUMNS = ("mailbox", "state")
+OPTIONAL_STATE_COLUMNS = ("database",)
 
 # No mailbox holds a pebibyte: such a number is no number of bytes.
 LARGEST_MAILBOX = 2**50
@@ -69,6 +71,25 @@ def parse_assignment(text: str, file: object = "assignment.csv") -> tuple[Assign
     """Mailbox, window and database of each line. Raises `BadFile`."""
     rows = _rows(text, file, ASSIGNMENT_COLUMNS, ())
     return tuple(Assignment(mailbox, window, database) for _, (mailbox, window, database) in rows)
+
+
+def parse_states(text: str, file: object = "states.csv") -> tuple[Told, ...]:
+    """How far each mailbox is, in the order of the file. Raises `BadFile`."""
+    words = {progress.value: progress for progress in Progress}
+    told: dict[str, Told] = {}
+    for place, (mailbox, state, database) in _rows(
+        text, file, STATE_COLUMNS, OPTIONAL_STATE_COLUMNS
+    ):
+        if not mailbox:
+            raise BadFile(file, "the mailbox is empty", place())
+        if state not in words:
+            reason = f"state must be one of {', '.join(words)}, not {state!r}"
+            raise BadFile(file, reason, place())
+        if mailbox.casefold() in told:
+            reason = f"{mailbox} is there already (upper and lower case make no difference)"
+            raise BadFile(file, reason, place())
+        told[mailbox.casefold()] = Told(mailbox, words[state], database)
+    return tuple(told.values())
 
 
 def write_mailboxes(mailboxes: Sequence[PlanMailbox]) -> str:

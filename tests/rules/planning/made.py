@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from mailmig.model.migration import (
+    Assignment,
     Calendar,
     Freeze,
     Mode,
@@ -21,10 +22,15 @@ from mailmig.model.migration import (
     Target,
     TargetDatabase,
     TargetServer,
+    Why,
     Window,
 )
 from mailmig.model.quota import GIB
 from mailmig.rules.planning.maker import make
+from mailmig.rules.planning.measures import bounds, measure
+from mailmig.rules.planning.problem import compile_problem
+from mailmig.rules.planning.settings import PlanSettings
+from mailmig.rules.planning.tidy import tidy
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 START = datetime(2027, 1, 11, tzinfo=UTC)
@@ -60,6 +66,26 @@ def plan(data: PlanData) -> Plan:
     return make(data, NOW)
 
 
+def assigned(data: PlanData, zone: str = "UTC", **windows: str) -> Plan:
+    """A plan by hand: the mailboxes of each window by name, in the first database.
+
+    Departments are what put them there; those without one go with their partners.
+    """
+    data = tidy(data, PlanSettings())
+    problem = compile_problem(data)
+    where = {name: window for window, names in windows.items() for name in names.split()}
+    database = data.target.databases[0].id
+    assignments = []
+    for row in problem.todo:
+        mailbox = data.mailboxes[row]
+        name = f"{mailbox.department} of site {mailbox.site}" if mailbox.department else ""
+        why = Why.PIN if problem.pinned(row) else Why.DEPARTMENT if name else Why.PARTNERS
+        window = where[mailbox.identity.split(".")[0]]
+        assignments.append(Assignment(mailbox.identity, window, database, why, name, mailbox.guid))
+    kept = tuple(assignments)
+    return Plan(replace(data, notes=()), NOW, zone, kept, measure(problem, kept), bounds(problem))
+
+
 def organisation(count: int, seed: int = 1, slack: float = 1.25, windows: int = 8) -> PlanData:
     """An organisation of `count` mailboxes in departments, with a freeze in the middle."""
     random = Random(seed)
@@ -76,6 +102,15 @@ def organisation(count: int, seed: int = 1, slack: float = 1.25, windows: int = 
     servers = tuple(TargetServer(f"EX{n}", speed, 20, f"dc{n}") for n in range(2))
     target = Target(databases, servers, site_preference={"s0": "dc0", "s1": "dc1"})
     return PlanData(mailboxes, tuple(_shares(random, mailboxes)), calendar, target)
+
+
+def few() -> PlanData:
+    """Twelve mailboxes and four windows, each for four of any size: searched in no time."""
+    data = organisation(12, slack=8.0, windows=4)
+    wide = tuple(replace(d, log_headroom_bytes=None) for d in data.target.databases)
+    windows = tuple(replace(w, max_mailboxes=4) for w in data.calendar.windows)
+    calendar = replace(data.calendar, windows=windows)
+    return replace(data, calendar=calendar, target=replace(data.target, databases=wide))
 
 
 def _mailboxes(random: Random, count: int):  # type: ignore[no-untyped-def]
@@ -129,12 +164,3 @@ def _near(
     first = number // within * within
     other = random.randrange(first, min(first + within, len(mailboxes)))
     return Share(mailboxes[number].identity, mailboxes[other].identity, right, weight)
-
-
-def alphabetical(data: PlanData) -> PlanData:
-    """The same data without site and department, sorted by name: planning it fills by name.
-
-    Everything else stays in force, so the plan is what an admin gets who goes by the list.
-    """
-    plain = (replace(m, department="everybody", site="") for m in data.mailboxes)
-    return replace(data, mailboxes=tuple(sorted(plain, key=lambda m: m.identity.casefold())))

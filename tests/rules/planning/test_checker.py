@@ -23,7 +23,7 @@ from mailmig.model.migration import (
 )
 from mailmig.model.quota import GIB
 from mailmig.rules.planning.checker import check, check_assignments
-from tests.rules.planning.made import organisation, plan, small, window
+from tests.rules.planning.made import few, plan, small, window
 
 BOTH = tuple(Assignment(f"m{n}", "w1", "A") for n in range(2))
 
@@ -139,7 +139,7 @@ def test_who_was_moved_is_not_assigned_again() -> None:
 
 
 def test_figures_must_fit_the_assignments() -> None:
-    made = plan(organisation(100))
+    made = plan(few())
     assert check(made) == ()
     first, last = made.data.calendar.windows[0].id, made.data.calendar.windows[-1].id
     other = next(a for a in made.assignments if a.window != last)

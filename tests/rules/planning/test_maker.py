@@ -16,6 +16,7 @@ from mailmig.model.migration import (
     Plan,
     PlanData,
     PlanMailbox,
+    Rule,
     Share,
     State,
     TargetDatabase,
@@ -27,8 +28,10 @@ from mailmig.rules.planning.problem import compile_problem
 from mailmig.rules.planning.refusals import Infeasible
 from mailmig.rules.planning.room import NOWHERE, Draft
 from mailmig.rules.planning.settings import PlanSettings
+from tests.rules.planning.baselines import baselines
+from tests.rules.planning.companies import company
 from tests.rules.planning.drawn import problems
-from tests.rules.planning.made import NOW, alphabetical, organisation, plan, small, window
+from tests.rules.planning.made import NOW, organisation, plan, small, window
 
 
 def places(made: Plan) -> dict[str, str]:
@@ -43,7 +46,7 @@ def feasible(data: PlanData) -> Plan:
         raise
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(problems())
 def test_no_plan_breaks_a_hard_rule(data: PlanData) -> None:
     made = feasible(data)
@@ -52,7 +55,7 @@ def test_no_plan_breaks_a_hard_rule(data: PlanData) -> None:
     assert [a.mailbox for a in made.assignments] == pending
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(problems(mailboxes=4, windows_=3, databases=2))
 def test_a_plan_is_refused_only_where_no_plan_exists(data: PlanData) -> None:
     try:
@@ -70,7 +73,7 @@ def test_a_plan_is_refused_only_where_no_plan_exists(data: PlanData) -> None:
         assert check_assignments(data, every), f"{said}; but {every} would do"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(problems(), st.permutations(range(12)))
 def test_other_names_for_the_same_rows_change_nothing_but_names(
     data: PlanData, order: list[int]
@@ -92,19 +95,39 @@ def test_other_names_for_the_same_rows_change_nothing_but_names(
     assert other.metrics.exposure == pytest.approx(made.metrics.exposure)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("slack", [1.02, 1.25])
+@pytest.mark.parametrize(("seed", "slack"), [(1, 1.02), (2, 1.02), (1, 1.25)])
 def test_a_tight_organisation_gets_a_sound_plan(seed: int, slack: float) -> None:
-    made = plan(organisation(500, seed, slack))
+    made = plan(organisation(400, seed, slack))
     assert check(made) == ()
     assert made.metrics.balance < 1.05
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_departments_together_cost_far_less_than_the_order_of_names(seed: int) -> None:
-    data = organisation(1000, seed)
-    by_name = alphabetical(data)
-    assert plan(data).metrics.exposure < 0.45 * plan(by_name).metrics.exposure
+@pytest.mark.parametrize("seed", [2])
+def test_a_plan_costs_an_eighth_of_the_order_of_names(seed: int) -> None:
+    data = company(500, seed)
+    usual = baselines(data)
+    assert usual.realistic
+    assert plan(data).metrics.exposure < 0.12 * usual.alphabetical
+
+
+def test_the_same_seed_makes_the_same_plan_and_another_one_another() -> None:
+    data = company(260, 3)
+    one, same, other = (make(data, NOW, PlanSettings(seed=seed)) for seed in (1, 1, 2))
+    assert one.assignments == same.assignments != other.assignments
+
+
+def test_no_window_takes_more_of_a_department_than_it_may() -> None:
+    made = plan(replace(company(260, 3), department_share=0.4))
+    assert check(made) == ()
+    strict = replace(made, data=replace(made.data, department_share=0.2))
+    assert Rule.DEPARTMENT_SHARE in {violation.rule for violation in check(strict)}
+
+
+def test_a_department_that_may_not_be_spread_so_far_is_named() -> None:
+    with pytest.raises(
+        Infeasible, match=r"all mailboxes of department d0000 are .*one window takes"
+    ):
+        plan(replace(company(60, 3, 6), department_share=0.1))
 
 
 def test_a_department_stays_together_though_others_come_between() -> None:

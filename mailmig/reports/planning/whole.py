@@ -24,9 +24,18 @@ from mailmig.model.document import (
     Tone,
     Unit,
 )
-from mailmig.model.migration import LimitUse, Plan, Rule, Violation
+from mailmig.model.migration import Approval, LimitUse, Plan, Rule, Violation
+from mailmig.render.units import percent_text
+from mailmig.reports.planning.timeline import timeline
 from mailmig.rules.planning.capacity import NO_LIMIT, WindowCapacity, capacities
-from mailmig.rules.planning.wording import count_text, mailboxes_text, size_text
+from mailmig.rules.planning.wording import (
+    count_text,
+    days_text,
+    mailboxes_text,
+    number_text,
+    size_text,
+    time_text,
+)
 
 NAME = "plan"
 VERSION = 1  # of the shape that programs read
@@ -34,17 +43,40 @@ VERSION = 1  # of the shape that programs read
 # A limit that is used up so far is shown.
 TIGHT = 0.9
 
+# So many violations are said in a sentence; a table would cut them at the width.
+SENTENCES = 20
+
+# A bound below this part of the exposure proves little.
+PROVES = 0.8
+
+# So many digits name a plan.
+DIGITS = 8
+
 # Of the mailboxes that carry most of a gap's exposure so many are named on paper.
 NAMED = 3
 
 
-def compose(plan: Plan, id: str = "", violations: Sequence[Violation] = ()) -> Document:
-    """The whole report. `violations` are what a check of this plan found."""
+def compose(
+    plan: Plan,
+    id: str = "",
+    violations: Sequence[Violation] = (),
+    approvals: Sequence[Approval] = (),
+    announced: Sequence[str] = (),
+) -> Document:
+    """The whole report. `violations` are what a check of this plan found.
+
+    `approvals` and the `announced` windows are what was written down about exactly this plan.
+    """
     blocks: list[Block] = [
         *_violations(violations),
+        *_standing(plan, approvals, announced),
+        *_verdict(plan),
         _figures(plan),
+        *timeline(plan),
+        *_comparison(plan),
         _windows(plan),
         _gaps(plan),
+        *_prices(plan),
         _databases(plan),
         *_tight(plan),
         *_worst(plan),
@@ -71,11 +103,112 @@ def _violations(violations: Sequence[Violation]) -> Iterator[Block]:
         rows = [(v.rule.name.lower(), v.subject, v.text) for v in violations]
         columns = (
             Column("rule", "Rule", Unit.WORD),
-            Column("subject", "Subject", shown=Shown.DATA),
-            Column("text", "What is wrong"),
+            Column("subject", "Subject"),
+            Column("text", "What is wrong", shown=Shown.DATA),
         )
         text = "This plan breaks hard rules and must not be carried out as it is."
         yield Table("violations", count_text(len(rows), "violation"), columns, rows, text, Tone.BAD)
+        for violation in violations[:SENTENCES]:
+            yield Note(f"{violation.text}.", Tone.BAD)
+
+
+def _standing(
+    plan: Plan, approvals: Sequence[Approval], announced: Sequence[str]
+) -> Iterator[Block]:
+    """Whether somebody answers for this plan, and who was told already."""
+    for approval in approvals:
+        when = time_text(approval.at, ZoneInfo(plan.zone))
+        yield Note(f"Approved by {approval.by} on {when} ({plan.zone}).", Tone.GOOD)
+    if not approvals:
+        yield Note("Nobody has approved this plan.", Tone.WARNING)
+    if announced:
+        many = "windows" if len(announced) > 1 else "window"
+        yield Note(f"Announced, and kept when planning again: {many} {', '.join(announced)}.")
+    if plan.previous:
+        yield Note(f"Takes the place of plan {plan.previous[:DIGITS]}.")
+
+
+def _verdict(plan: Plan) -> Iterator[Block]:
+    """The plan in two sentences, for whoever has to defend it."""
+    metrics, usual = plan.metrics, plan.metrics.comparison
+    if usual is None or not metrics.exposure:
+        return
+    others = (
+        (usual.alphabetical, "as much as in an alphabetical order"),
+        (usual.department, "as much as in an order by department"),
+    )
+    parts = [f"{_percent(metrics.exposure, of)} {text}" for of, text in others if of]
+    if parts:
+        dearest = max(metrics.per_gap, key=lambda gap: gap.exposure)
+        part = _percent(dearest.exposure, metrics.exposure)
+        where = f"after {dearest.after}" if dearest.after else "before the first window"
+        frozen = f", with the freeze {', '.join(dearest.freezes)}" if dearest.freezes else ""
+        yield Paragraph(
+            f"People who share mailboxes are apart {' and '.join(parts)}."
+            f" The largest part of what remains, {part}, falls into the {days_text(dearest.days)}"
+            f" {where}{frozen}."
+        )
+
+
+def _comparison(plan: Plan) -> Iterator[Block]:
+    """This plan beside what admins do today, and beside what nobody can beat."""
+    usual, exposure = plan.metrics.comparison, plan.metrics.exposure
+    if usual is None:
+        return
+    columns = (
+        Column("order", "Order"),
+        Column("exposure", "Exposure", Unit.COUNT),
+        Column("part", "This plan has of it", Unit.PERCENT),
+    )
+    bound = "what no plan can have less than"
+    rows: list[Row] = [("this plan", exposure, 100.0)]
+    for name, cost in (
+        ("alphabetical", usual.alphabetical),
+        ("by department", usual.department),
+        ("component by component", usual.components),
+    ):
+        part = 100 * exposure / cost if cost else NONE
+        rows.append((name, NONE if cost is None else cost, part))
+    if plan.bounds.searched:
+        least = plan.bounds.exposure
+        rows.append((bound, least, 100 * exposure / least if least else NONE))
+    text = "The usual orders fill window after window on the same data, under the same limits."
+    if None in (usual.alphabetical, usual.department, usual.components):
+        text += " Where no number stands, an order leaves mailboxes without a window."
+    if not plan.bounds.searched:
+        text += " That no plan has less is not proven: there is no useful bound for so many."
+    yield Table("comparison", "Compared with the usual orders", columns, rows, text)
+
+
+def _prices(plan: Plan) -> Iterator[Block]:
+    """What freezes and the pilot cost."""
+    columns = (
+        Column("what", "What"),
+        Column("days", "Days", Unit.COUNT),
+        Column("exposure", "Costs", Unit.COUNT),
+        Column("part", "Part", Unit.PERCENT),
+    )
+    total = plan.metrics.exposure
+    rows: list[Row] = [
+        (f"freeze {price.reason}", price.days, price.exposure, 100 * price.exposure / total)
+        for price in plan.metrics.freeze_prices
+        if price.exposure
+    ]
+    if plan.metrics.pilot_price:
+        price = plan.metrics.pilot_price
+        pilots = {window.id for window in plan.data.calendar.windows if window.pilot}
+        gaps = [g.days for g in plan.metrics.per_gap if pilots & set(g.after.split(", "))]
+        rows.append(("pilot", sum(gaps), price, 100 * price / total))
+    if rows:
+        text = (
+            "What this plan would save if a freeze's days were left out, or if the pilot's"
+            " people moved with the next window."
+        )
+        yield Table("prices", "What freezes and the pilot cost", columns, rows, text)
+
+
+def _percent(part: float, of: float) -> str:
+    return percent_text(100 * part / of)
 
 
 def _figures(plan: Plan) -> Figures:
@@ -84,7 +217,7 @@ def _figures(plan: Plan) -> Figures:
     cut = f"of {metrics.delegates:,} delegates have at least one share cut at some time"
     return Figures(
         (
-            Figure("exposure", "Exposure", metrics.exposure, remark="weight-days; not proven least"),
+            Figure("exposure", "Exposure", metrics.exposure, remark=_least(plan)),
             Figure("delegates_cut", "Delegates cut", metrics.delegates_cut, remark=cut),
             Figure(
                 "person_days", "Person-days", metrics.person_days, remark="with at least one cut"
@@ -99,6 +232,17 @@ def _figures(plan: Plan) -> Figures:
             ),
         )
     )  # fmt: skip
+
+
+def _least(plan: Plan) -> str:
+    """What is known about how much less any plan could cost."""
+    least, exposure = plan.bounds.exposure, plan.metrics.exposure
+    if not plan.bounds.searched:
+        return "weight-days; whether another plan has less is not proven"
+    if least >= exposure * (1 - 1e-6):
+        return "weight-days; proven: no plan has less"
+    weak = "" if least >= PROVES * exposure else "; that this is the least is not proven"
+    return f"weight-days; no plan has less than {number_text(least)}{weak}"
 
 
 def _windows(plan: Plan) -> Table:

@@ -7,18 +7,18 @@ from datetime import timedelta
 from mailmig.model.document import Figures, Note, Table
 from mailmig.model.migration import Mode, Pin, Rule, Violation
 from mailmig.render import machine, text
-from mailmig.reports.plan import compose
+from mailmig.reports.planning.whole import compose
 from mailmig.rules.planning.maker import make
 from mailmig.rules.planning.settings import PlanSettings
 from tests.rules.planning.made import NOW, organisation, plan, small, window
 
 
 def test_every_figure_and_table_says_what_the_plan_says() -> None:
-    made = plan(organisation(200))
+    made = plan(organisation(260))
     document = compose(made, "5na9")
     assert document.title == "Wave plan 5na9"
     tables = {table.key: table for table in document.tables}
-    assert sum(row[3] for row in tables["windows"].rows if isinstance(row[3], int)) == 200
+    assert sum(row[3] for row in tables["windows"].rows if isinstance(row[3], int)) == 260
     assert len(tables["windows"].rows) == 8
     assert sum(float(str(row[4])) for row in tables["gaps"].rows) == round(made.metrics.exposure, 6)
     assert len(tables["databases"].rows) == 4
@@ -50,9 +50,11 @@ def test_violations_come_first() -> None:
 
 
 def test_pins_and_notes_are_told() -> None:
-    data = organisation(200)
-    late = data.calendar.windows[-1].id
-    pins = tuple(Pin(m.identity, "audit", window=late) for m in data.mailboxes[:3])
+    data = organisation(260)
+    ends = data.calendar.windows[0].id, data.calendar.windows[-1].id
+    pins = tuple(
+        Pin(m.identity, "audit", window=ends[n % 2]) for n, m in enumerate(data.mailboxes[:20])
+    )
     windows = (*data.calendar.windows, window("w99", 40, cancelled=True))
     data = replace(
         data,
@@ -63,7 +65,7 @@ def test_pins_and_notes_are_told() -> None:
     )
     document = compose(plan(data))
     costs = next(table for table in document.tables if table.key == "pins")
-    assert 1 <= len(costs.rows) <= 3
+    assert 1 <= len(costs.rows) <= 20
     notes = [block.text for block in document.blocks if isinstance(block, Note)]
     assert "window w99 is cancelled: not used." in notes
 

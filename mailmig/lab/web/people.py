@@ -1,0 +1,79 @@
+"""Whose mailbox is meant, where it is, and who may use it."""
+
+from collections.abc import Iterator
+
+from mailmig.lab.accounts import Account
+from mailmig.lab.cmdlets.identities import Register
+from mailmig.lab.databases import Database
+from mailmig.lab.places import Places
+from mailmig.lab.population import Mailbox
+from mailmig.lab.world import World
+from mailmig.model.organisation import Server
+from mailmig.model.secret import Secret
+
+
+class People:
+    """The people of a world, as its servers know them; hold the world's lock."""
+
+    def __init__(self, world: World) -> None:
+        self.organisation = world.organisation
+        self.places = Places(self.organisation.domain, self.organisation.name)
+        self._register = Register(self.organisation, self.places)
+
+    def mailbox_of(self, account: Account) -> Mailbox | None:
+        """The mailbox of an account, None when it has none (any more)."""
+        name = rf"{self.organisation.netbios}\{account.name}"
+        return next(iter(self._register.mailboxes(name)), None)
+
+    def addressed(self, address: str) -> Mailbox | None:
+        """The mailbox with this address, the primary one or that in the second domain."""
+        alias, _, domain = address.strip().lower().removeprefix("smtp:").rpartition("@")
+        second = self.organisation.mail_domains[-1]
+        for one in self._register.mailboxes(alias):
+            if one.alias.lower() == alias and domain in (one.domain.lower(), second):
+                return one
+        return None
+
+    def known(self, identity: str) -> Mailbox | None:
+        """The mailbox with this GUID or legacyExchangeDN."""
+        found = self._register.mailboxes(identity)
+        return found[0] if len(found) == 1 else None
+
+    def database(self, mailbox: Mailbox) -> Database:
+        """The database that a mailbox lives in."""
+        return self.organisation.databases[mailbox.database]
+
+    def home(self, mailbox: Mailbox) -> Server:
+        """The server on which the mailbox's database is active."""
+        return self.organisation.server(self.database(mailbox).server)
+
+    def legacy(self, mailbox: Mailbox) -> str:
+        """The legacyExchangeDN of a mailbox."""
+        return self.places.legacy(mailbox.guid, mailbox.name)
+
+    def may(self, right: str, caller: Mailbox, owner: Mailbox) -> bool:
+        """Whether the caller holds "full_access" or "send_as" on a mailbox, also by a group."""
+        if caller is owner:
+            return True
+        held = self._register.trustees(right).get(owner.number, [])
+        return any(caller.number in self._members(trustee) for trustee in held)
+
+    def opens(self, caller: Mailbox) -> Iterator[Mailbox]:
+        """Whose mailboxes Outlook opens beside his own: full access that he holds himself."""
+        for number, held in self._register.trustees("full_access").items():
+            owner = self.organisation.mailboxes[number]
+            if caller.number in held and owner is not caller and not owner.gone:
+                yield owner
+
+    def _members(self, trustee: int) -> Iterator[int]:
+        """A mailbox, or all that are in a group, however deep."""
+        if trustee >= 0:
+            yield trustee
+            return
+        for member in self.organisation.principals[-1 - trustee].members:
+            yield from self._members(member)
+
+
+def password(account: str) -> Secret:
+    """The password of somebody who works there. A secret of the lab: it opens nothing else."""
+    return Secret(f"lab-only-{account}")

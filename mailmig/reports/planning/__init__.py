@@ -1,0 +1,1 @@
+"""Reports about wave plans: a plan, two plans side by side, a plan made again, mails to people."""

@@ -1,0 +1,50 @@
+"""A timeline as SVG: bars stand where their times are, and no text can write into the page."""
+
+import itertools
+import re
+from datetime import UTC, datetime, timedelta
+
+from mailmig.model.document import Document, Lane, Span, Timeline
+from mailmig.render import html, machine, text
+from mailmig.render.timeline import LEAST, LEFT, RIGHT, WIDTH, drawn
+
+START = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def span(begin: float, end: float, value: float = 1.0, label: str = "x") -> Span:
+    return Span(START + timedelta(days=begin), START + timedelta(days=end), value, label)
+
+
+def timeline(*lanes: Lane, shaded: tuple[Span, ...] = ()) -> Timeline:
+    return Timeline("timeline", "What <b> moves", "about", lanes, shaded)
+
+
+def test_bars_are_as_long_as_their_times_and_as_high_as_their_values() -> None:
+    tall = Lane("Moved", (span(0, 5, 10.0), span(5, 10, 5.0), span(9, 9.001, 0.0)), tall=True)
+    drawing = drawn(timeline(tall, Lane("flat", (span(5, 5.0001),))))
+    one, half = drawing.lanes[0].bars
+    whole = WIDTH - LEFT - RIGHT
+    assert (one.x, one.width, half.x) == (LEFT, whole / 2, LEFT + whole / 2)
+    assert one.height == 2 * half.height
+    assert one.y + one.height == half.y + half.height == drawing.lanes[0].base
+    assert drawing.lanes[1].bars[0].width == LEAST
+    assert drawing.lanes[1].base <= drawing.height
+
+
+def test_dates_stand_at_midnights_with_room_between_them() -> None:
+    for days in (1, 9, 40, 400, 4000):
+        ticks = drawn(timeline(Lane("a", (span(0.3, days),)))).ticks
+        assert 1 <= len(ticks) <= 13
+        assert all(b[0] - a[0] >= 50 for a, b in itertools.pairwise(ticks))
+    assert drawn(timeline(Lane("a", (span(0.5, 3),)))).ticks[0][1] == "02 Jan"
+
+
+def test_names_from_elsewhere_are_escaped_and_the_rest_is_left_to_pictures() -> None:
+    evil = "<script>alert(1)</script>\u202e"
+    block = timeline(Lane(evil, (span(0, 1, 1.0, evil),)), shaded=(span(0, 1, 0.0, evil),))
+    document = Document("x", 1, "t", "s", START, (block,))
+    page = html.render(document)
+    assert "<script" not in page and "\u202e" not in page
+    assert len(re.findall("<rect", page)) == 2
+    assert "&lt;script&gt;" in page
+    assert "Moved" not in text.render(document) and "timeline" not in machine.render(document)

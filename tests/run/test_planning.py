@@ -1,0 +1,76 @@
+"""Searches on all cores: the best one counts, and an end before the end leaves a sound plan."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from mailmig.rules.planning.checker import check
+from mailmig.rules.planning.maker import make
+from mailmig.rules.planning.settings import PlanSettings
+from mailmig.run import planning
+from mailmig.run.planning import make_plan
+from tests.rules.planning.made import NOW, few
+
+CUT_SHORT = "came to an end: a better plan may exist"
+
+
+@pytest.fixture
+def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "HERE", 0)
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_the_best_of_several_searches_is_the_plan() -> None:
+    data = few()
+    told: list[tuple[int, int | None]] = []
+    best = make_plan(
+        data, NOW, PlanSettings(seeds=2), tell=lambda what, done, of: told.append((done, of))
+    )
+    each = [make(data, NOW, PlanSettings(seed=seed)) for seed in (1, 2)]
+    assert best.metrics.exposure == min(plan.metrics.exposure for plan in each)
+    assert told == [(0, 2), (1, 2), (2, 2)]
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_when_the_time_is_over_what_there_is_counts_and_the_plan_says_so() -> None:
+    plan = make_plan(few(), NOW, PlanSettings(seeds=2), seconds=0.001)
+    assert check(plan) == ()
+    assert any(CUT_SHORT in note.text for note in plan.notes)
+
+
+@pytest.mark.parametrize("here", [0, 60])
+def test_ctrl_c_keeps_the_best_plan_so_far(here: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "HERE", here)
+    plan = make_plan(few(), NOW, PlanSettings(seeds=3), tell=_interrupt_after(1))
+    assert check(plan) == ()
+    assert any(CUT_SHORT in note.text for note in plan.notes)
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_a_process_that_ends_by_itself_takes_only_its_own_answer_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "_search", _die)
+    plan = make_plan(few(), NOW, PlanSettings(seeds=2))
+    assert check(plan) == ()
+    assert any(CUT_SHORT in note.text for note in plan.notes)
+
+
+def test_a_plan_that_is_there_already_is_never_made_worse() -> None:
+    data = few()
+    best = make_plan(data, NOW, PlanSettings(seeds=2))
+    again = make_plan(data, NOW, PlanSettings(seeds=1, seed=5), seconds=0.001, old=best.assignments)
+    assert again.metrics.exposure <= best.metrics.exposure * (1 + 1e-9)
+
+
+def _die(*_: object) -> None:
+    os._exit(7)
+
+
+def _interrupt_after(searches: int) -> Callable[[str, int, int | None], None]:
+    def tell(what: str, done: int, of: int | None) -> None:
+        if done == searches:
+            raise KeyboardInterrupt
+
+    return tell
