@@ -106,7 +106,16 @@ def _answers(
 ) -> "Iterator[Ints]":
     """Answers in the order in which they come, until the time is over."""
     ends = time.monotonic() + (float("inf") if seconds is None else seconds)
-    with _pool(workers) as pool:
+    try:
+        pool = ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"), initializer=_deaf_to_ctrl_c
+        )
+    except OSError:  # no shared memory to be had, as in some containers: one after the other
+        for seed in seeds:
+            if time.monotonic() < ends:
+                yield _search(field, windows, seed, threads)
+        return
+    with _ended(pool):
         waiting = {pool.submit(_search, field, windows, seed, threads) for seed in seeds}
         while waiting and time.monotonic() < ends:
             done: set[Future[Ints]]
@@ -119,13 +128,10 @@ def _answers(
 
 
 @contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that end with the block, whatever they are doing."""
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_deaf_to_ctrl_c
-    )
+def _ended(pool: ProcessPoolExecutor) -> Iterator[None]:
+    """Ends the processes with the block, whatever they are doing."""
     try:
-        yield pool
+        yield
     finally:
         running = list((pool._processes or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)

@@ -57,6 +57,20 @@ def test_a_process_that_ends_by_itself_takes_only_its_own_answer_along(
     assert any(CUT_SHORT in note.text for note in plan.notes)
 
 
+@pytest.mark.usefixtures("in_processes")
+def test_where_no_processes_are_to_be_had_one_searches_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with_processes = make_plan(few(), NOW, PlanSettings(seeds=2))
+    monkeypatch.setattr(planning, "ProcessPoolExecutor", refuse)
+    plan = make_plan(few(), NOW, PlanSettings(seeds=2))
+    assert plan.assignments == with_processes.assignments
+    assert not any(CUT_SHORT in note.text for note in plan.notes)
+
+
 def test_a_plan_that_is_there_already_is_never_made_worse() -> None:
     data = few()
     best = make_plan(data, NOW, PlanSettings(seeds=2))
