@@ -101,15 +101,28 @@ class Principal:
 
 @dataclass(slots=True)
 class Rights:
-    """Rights of one sort: `trustees[i]` may use the mailbox `owners[i]`."""
+    """Rights of one sort: `trustees[i]` may use the mailbox `owners[i]`.
+
+    `unmapped` are pairs that Outlook does not open by itself, `version` counts the changes.
+    """
 
     owners: "array[int]" = field(default_factory=lambda: array("i"))
     trustees: "array[int]" = field(default_factory=lambda: array("i"))
+    unmapped: set[tuple[int, int]] = field(default_factory=set)
+    version: int = 0
 
     def grant(self, owner: int, trustee: int) -> None:
         """The trustee may use the mailbox of the owner from now on."""
         self.owners.append(owner)
         self.trustees.append(trustee)
+        self.version += 1
+
+    def revoke(self, owner: int, trustee: int) -> None:
+        """He may no longer. Raises `ValueError` when he never might."""
+        at = list(self).index((owner, trustee))
+        del self.owners[at], self.trustees[at]
+        self.unmapped.discard((owner, trustee))
+        self.version += 1
 
     def __len__(self) -> int:
         return len(self.owners)

@@ -218,12 +218,12 @@ def test_every_cmdlet_that_a_role_group_names_exists() -> None:
 
 
 def test_a_cmdlet_that_is_not_simulated_says_so_and_gives_no_empty_success() -> None:
-    record = Shell(WORLD).error("Get-CASMailbox")
+    record = Shell(WORLD).error("Get-RoleGroup")
     assert (record.fully_qualified_id, record.category) == ("LabNotSimulated", "NotImplemented")
     record = Shell(WORLD).error("Get-Mailbox", RemoteArchive=None)
     assert "-RemoteArchive of Get-Mailbox" in record.message
     # a wrong parameter is told first, as a real server would
-    assert "Nix" in Shell(WORLD).error("Get-CASMailbox", Nix=1).message
+    assert "Nix" in Shell(WORLD).error("Get-RoleGroup", Nix=1).message
 
 
 def test_odd_values_are_told_for_the_end_of_the_run(caplog: pytest.LogCaptureFixture) -> None:

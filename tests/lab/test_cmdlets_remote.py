@@ -114,7 +114,7 @@ async def test_a_stranger_sees_errors_warnings_and_chosen_members(server: Machin
             assert not shell.had_errors
             (error,) = shell.streams.error
             assert error.reason == "ManagementObjectNotFoundException"
-            shell = invoke(pool, "Get-CASMailbox")
+            shell = invoke(pool, "Get-RoleGroup")
             assert shell.had_errors and shell.streams.error[0].fq_error == "LabNotSimulated"
             shell = invoke(pool, "Get-NoSuchThing")
             assert shell.streams.error[0].fq_error == "CommandNotFoundException"

@@ -169,8 +169,8 @@ def class_of(cmdlet: str) -> str:
     """The .NET class behind a cmdlet, the second part of an error's id [MEM for most of them]."""
     verb, _, noun = cmdlet.partition("-")
     spaces = "SystemConfigurationTasks"
-    if noun in ("Mailbox", "MailboxPermission", "ADPermission", "User", "Group", "Recipient",
-                "MoveRequest", "MoveRequestStatistics"):  # fmt: skip
+    if noun in ("Mailbox", "CASMailbox", "MailboxPermission", "ADPermission", "User", "Group",
+                "Recipient", "MoveRequest", "MoveRequestStatistics"):  # fmt: skip
         spaces = "RecipientTasks"
     if noun == "MailboxStatistics":
         spaces = "MapiTasks"

@@ -56,11 +56,11 @@ class Register:
         """
         rights: Rights = getattr(self.organisation, name)
         known = self._trustees.get(name)
-        if known is None or known[0] is not rights or known[1] != len(rights):
+        if known is None or known[0] is not rights or known[1] != rights.version:
             found: dict[int, list[int]] = {}
             for owner, trustee in rights:
                 found.setdefault(owner, []).append(trustee)
-            known = self._trustees[name] = (rights, len(rights), found)
+            known = self._trustees[name] = (rights, rights.version, found)
         return known[2]
 
     def _refresh(self) -> None:

@@ -40,6 +40,13 @@ def _mailboxes(ask: Ask) -> Iterator[Given]:
 
 
 def _mailbox_rows(ask: Ask) -> Iterator[Row]:
+    for mailbox in selected(ask):
+        make = partial(ask.view.recipients.mailbox, mailbox)
+        yield Row("Get-Mailbox", mailbox.guid, _stamp(ask, mailbox), make)
+
+
+def selected(ask: Ask) -> Iterator[Mailbox]:
+    """The mailboxes that are left by all parameters but `-Filter`. Raises `Failed`."""
     kinds = _kinds(ask)
     database = ask.database("Database")
     server = ask.server_named("Server")
@@ -59,8 +66,7 @@ def _mailbox_rows(ask: Ask) -> Iterator[Row]:
             continue
         if not fits_name(ask, names_of(mailbox)):
             continue
-        make = partial(ask.view.recipients.mailbox, mailbox)
-        yield Row("Get-Mailbox", mailbox.guid, _stamp(ask, mailbox), make)
+        yield mailbox
 
 
 def _meant(ask: Ask, kinds: tuple[Kind, ...]) -> list[Mailbox]:
@@ -217,16 +223,16 @@ def _rights(ask: Ask, found: list[Mailbox], name: str) -> Iterator[Given]:
     user = str(ask.bound.get("User") or "")
     index = ask.register.trustees(name)
     for mailbox in found:
-        trustees = [_trustee(ask, number) for number in index.get(mailbox.number, ())]
+        trustees = [trustee_text(ask, number) for number in index.get(mailbox.number, ())]
         rows = ask.view.recipients.rights_on(mailbox, name, trustees)
         for place, (text, live) in enumerate(rows):
             if user and not is_meant(user, *_spellings(live)):
                 continue
             key = f"{mailbox.guid}/{place}"
-            yield Row(ask.bound.cmdlet, key, None, partial(_without_owner, text, live))
+            yield Row(ask.bound.cmdlet, key, None, partial(without_owner, text, live))
 
 
-def _trustee(ask: Ask, number: int) -> str:
+def trustee_text(ask: Ask, number: int) -> str:
     """How the cmdlets print who holds a right; of who is gone only the SID is left."""
     if number >= 0 and ask.organisation.mailboxes[number].gone:
         return sid(ask.organisation, number)
@@ -238,7 +244,7 @@ def _spellings(live: Live) -> tuple[str, ...]:
     return text, text.rpartition("\\")[2]
 
 
-def _without_owner(text: str, live: Live) -> tuple[str, Live]:
+def without_owner(text: str, live: Live) -> tuple[str, Live]:
     """Whose rights they are is a note of our export script; the cmdlet itself gives none."""
     return text, {name: value for name, value in live.items() if name != OWNER}
 

@@ -224,15 +224,19 @@ class Forest:
         ]
 
     def auto_mapped(self, number: int) -> Values:
-        """Whose Outlook opens this mailbox by itself: all with Full Access, but no groups."""
+        """Whose Outlook opens this mailbox by itself: those with mapped Full Access, no groups."""
         return self.account_dns(
-            [one for one in self._granted("full_access").get(number, ()) if one >= 0]
+            [
+                one
+                for one in self._granted("full_access").get(number, ())
+                if one >= 0 and (number, one) not in self.organisation.full_access.unmapped
+            ]
         )
 
     def back_links(self, link: str, number: int) -> Values:
         """The other end of "on_behalf" or "auto_mapped"."""
         rights = link == "auto_mapped"
-        version: object = len(self.organisation.full_access) if rights else self.now()
+        version: object = self.organisation.full_access.version if rights else self.now()
         known, back = self._back.get(link, (None, {}))
         if known != version:
             back = {}
@@ -244,7 +248,8 @@ class Forest:
     def _links(self, *, rights: bool) -> Iterator[tuple[int, int]]:
         """Pairs of an owner and who may use his mailbox."""
         if rights:
-            yield from self.organisation.full_access
+            granted = self.organisation.full_access
+            yield from (pair for pair in granted if pair not in granted.unmapped)
             return
         for mailbox in self.organisation.present():
             for trustee in mailbox.on_behalf:
@@ -270,11 +275,11 @@ class Forest:
     def _granted(self, right: str) -> dict[int, list[int]]:
         rights = getattr(self.organisation, right)
         known, by_owner = self._rights.get(right, (-1, {}))
-        if known != len(rights):
+        if known != rights.version:
             by_owner = {}
             for owner, trustee in rights:
                 by_owner.setdefault(owner, []).append(trustee)
-            self._rights[right] = len(rights), by_owner
+            self._rights[right] = rights.version, by_owner
         return by_owner
 
     def _number_of(self, dn: str) -> int | None:

@@ -60,8 +60,11 @@ class People:
 
     def opens(self, caller: Mailbox) -> Iterator[Mailbox]:
         """Whose mailboxes Outlook opens beside his own: full access that he holds himself."""
+        unmapped = self.organisation.full_access.unmapped
         for number, held in self._register.trustees("full_access").items():
             owner = self.organisation.mailboxes[number]
+            if (number, caller.number) in unmapped:
+                continue
             if caller.number in held and owner is not caller and not owner.gone:
                 yield owner
 
