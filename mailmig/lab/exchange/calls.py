@@ -32,8 +32,9 @@ class Caller(Account):
     @classmethod
     def of(cls, account: Account, locale: str, data_locale: str) -> Self:
         return cls(
-            account.name, account.domain, account.password, account.roles, locale, data_locale
-        )
+            account.name, account.domain, account.password, account.roles, account.dns,
+            locale=locale, data_locale=data_locale,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
