@@ -3,11 +3,12 @@
 named listens only on addresses that an interface has: 127.0.0.1 with a port of its own.
 """
 
+import re
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mailmig.model.names import UpdateKey
@@ -79,8 +80,9 @@ def named(
 def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     until = time.monotonic() + _START_S
     while process.poll() is None and time.monotonic() < until:
-        if "running" in log.read_text("utf-8", "replace"):
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            # It listens before it has read its zones; "running" alone stands in its last line.
+            if re.search(r" running$", log.read_text("utf-8", "replace"), re.MULTILINE):
                 return
         time.sleep(0.05)
     raise AssertionError(f"named does not start:\n{log.read_text('utf-8', 'replace')[-2000:]}")
