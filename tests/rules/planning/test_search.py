@@ -26,6 +26,7 @@ from mailmig.rules.planning.maker import Start, finish, make, prepare
 from mailmig.rules.planning.refusals import Infeasible
 from mailmig.rules.planning.search import price, searched, seated, sparse_passes
 from mailmig.rules.planning.settings import PlanSettings
+from tests.lab.strangers import left_out
 from tests.rules.planning.companies import company
 from tests.rules.planning.drawn import problems
 from tests.rules.planning.made import NOW
@@ -130,7 +131,7 @@ def test_a_large_organisation_is_mapped_and_polished() -> None:
     start = prepare(data, PlanSettings())
     assert start.field is not None and start.windows is not None
     if not mapping.available():
-        pytest.skip("mtkahypar is not installed")
+        left_out("mtkahypar is not installed")
     found = searched(start.field, start.windows, 1)
     assert price(start.field, found) < 0.5 * price(start.field, start.windows)
     assert check(finish(start, [found], NOW, PlanSettings())) == ()
@@ -163,7 +164,7 @@ def test_copied_ahead_a_group_larger_than_a_window_moves_in_one_night() -> None:
 
 def test_what_is_copied_ahead_is_mapped_by_number_and_any_closed_window_leaves_room() -> None:
     if not mapping.available():
-        pytest.skip("mtkahypar is not installed")
+        left_out("mtkahypar is not installed")
     data = company(300, 2, 6)
     for rate in (10**15, sum(m.size_bytes for m in data.mailboxes) // 10):
         calendar = replace(data.calendar, mode=Mode.PRESTAGE, copy_bytes_per_day=rate)
