@@ -26,7 +26,9 @@ from mailmig.cli.plan_frame import (
 )
 
 if TYPE_CHECKING:
-    from mailmig.model.migration import Plan, PlanData
+    from collections.abc import Sequence
+
+    from mailmig.model.migration import Plan, PlanData, Told
     from mailmig.rules.planning.settings import PlanSettings
 
 
@@ -86,6 +88,7 @@ def what_if(
     from mailmig.model.migration import Mode
     from mailmig.reports.planning.comparing import compose
     from mailmig.rules.planning import what_if as changes
+    from mailmig.rules.planning.capacity import split
     from mailmig.rules.planning.explain import find as mailbox
     from mailmig.wire.planning.plans import write_plan
 
@@ -99,6 +102,9 @@ def what_if(
                 f"--window {window} ends before it starts, or before the project"
             )
         data = changes.with_window(data, *times)
+        reason = dict(split(data.calendar)[1]).get(data.calendar.windows[-1].id)
+        if reason:
+            raise click.UsageError(f"--window {window} {reason}: nobody could move in it")
         said.append(f"with a window from {start} to {end}")
     if throughput is not None:
         data = changes.faster(data, 1 + throughput / 100)
@@ -170,6 +176,7 @@ def replan(
     moment = _time("--at", at, config) if at else now()
     told = parse_states(read_text(states), states) if states else ()
     whole, origin = _data_again(found.plan, snapshot, calendar, data, config)
+    _known_databases(states, told, whole)
     announced = session().plans().announced(found.id) if found.id else ()
     old = replace(found.plan, snapshot=origin)
     with line() as tell:
@@ -188,6 +195,18 @@ def replan(
     id = session().plans().add(text, origin or None, announced)
     offer = None if taken is both.full else both.full
     write(compose(old, replace(taken, plan=made), id, offer), form)
+
+
+def _known_databases(file: Path | None, told: "Sequence[Told]", data: "PlanData") -> None:
+    """What was moved takes room of its database, so that has to be one of the target's."""
+    from mailmig.model.errors import BadFile, nearest
+
+    known = {database.id.casefold(): database.id for database in data.target.databases}
+    for each in told:
+        if each.database and each.database.casefold() not in known:
+            hint = nearest(each.database, known.values())
+            reason = f"there is no target database {each.database}{hint}"
+            raise BadFile(file, reason, each.mailbox)
 
 
 def _data_again(

@@ -143,7 +143,6 @@ def report(found: Found, form: str, out: Path | None = None, checked: bool = Fal
 
 
 def write(document: "Document", form: str, out: Path | None = None) -> None:
-    from mailmig.render import html, machine, text
+    from mailmig.cli.report import rendered, width_for
 
-    render = {"text": text.render, "json": machine.render, "html": html.render}[form]
-    deliver(render(document), out)
+    deliver(rendered(document, form, width=width_for(out)), out)

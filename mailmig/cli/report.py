@@ -125,7 +125,7 @@ def quota(
         other = snapshots.load(new.id, without=_UNREAD) if new else None
         found = _compared(first, other, all_kinds)
         document = _composed(found, wishes)
-        result = rendered(document, form, lines, _width(out))
+        result = rendered(document, form, lines, width_for(out))
     deliver(result, out)
 
 
@@ -168,7 +168,7 @@ def _limit(lines: int | None, usual: int) -> int | None:
     return lines or None
 
 
-def _width(out: Path | None) -> int | None:
+def width_for(out: Path | None) -> int | None:
     """As wide as the terminal; a file, or a pipe to one, gets the usual width."""
     if out:
         return None

@@ -139,12 +139,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of time with a value; `label` says in words what it is."""
+    """A stretch of time with a value; `label` says in words what it is, `name` in a short one."""
 
     begin: datetime
     end: datetime
     value: float
     label: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

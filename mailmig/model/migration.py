@@ -428,7 +428,9 @@ class PlanBounds:
     """What no plan can beat. The window is "" when there is nothing to move.
 
     No plan has less than `exposure` weight-days; `proven` tells that each gap's cheapest cut
-    was found, `searched` that more was looked at than what nobody can avoid.
+    was found, `searched` that more was looked at than what pins force on everybody. No plan
+    with the same pilot, and the same first windows of system mailboxes, has less than
+    `same_pilot`: that one is the result of a proof.
     """
 
     makespan_window: str
@@ -436,6 +438,7 @@ class PlanBounds:
     exposure: float = 0.0
     proven: bool = False
     searched: bool = False
+    same_pilot: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

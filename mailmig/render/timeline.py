@@ -17,6 +17,8 @@ LEFT = 250  # room for the lanes' names
 RIGHT = 60  # room for a number at the end
 AXIS = 34
 TALL, FLAT, BETWEEN = 92, 15, 7
+ABOVE = 14  # room for names above the bars of a tall lane
+LETTER = 6.5  # a letter of a name is about so wide
 LEAST = 3  # a short window is still seen
 TICKS = 12
 NAME = 38  # letters that fit before a lane
@@ -35,7 +37,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One lane: its name beside `middle`, a base line at `base`, its largest value in words."""
+    """One lane: its name beside `middle`, a base line at `base`, its largest value in words.
+
+    `names` are (x, y, words) above the bars of a tall lane, wherever they have room.
+    """
 
     name: str
     whole_name: str
@@ -45,6 +50,7 @@ class Drawn:
     most: str
     tall: bool
     bars: tuple[Bar, ...]
+    names: tuple[tuple[float, float, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +83,36 @@ class _Scale:
     end: datetime
 
     def x(self, moment: datetime) -> float:
-        part: float = (moment - self.begin) / (self.end - self.begin)
+        begin, end = self.begin.timestamp(), self.end.timestamp()  # the clocks may change between
+        part = (moment.timestamp() - begin) / (end - begin)
         return round(LEFT + part * (WIDTH - LEFT - RIGHT), 1)
 
 
 def _lane(lane: Lane, y: float, scale: _Scale) -> Drawn:
     height = TALL if lane.tall else FLAT
     most = max((span.value for span in lane.spans), default=0.0)
-    bars = []
+    room = height - ABOVE if any(span.name for span in lane.spans) else height
+    bars: list[Bar] = []
+    names: list[tuple[float, float, str]] = []
+    ends = 0.0
     for span in lane.spans:
         part = span.value / most if most else 0.0
-        high = round(height * part, 1) if lane.tall else height
+        high = round(room * part, 1) if lane.tall else height
         if high:
-            bars.append(_bar(span, scale, round(y + height - high, 1), high))
+            bar = _bar(span, scale, round(y + height - high, 1), high)
+            bars.append(bar)
+            word = plain(span.name)
+            width = LETTER * len(word)
+            left = bar.x + bar.width / 2 - width / 2
+            if word and left >= ends:
+                names.append((bar.x + bar.width / 2, bar.y - 3, word))
+                ends = left + width + LETTER
     name = plain(lane.title)
     short = name if len(name) <= NAME else name[: NAME - 1] + "…"
     words = shown(round(most) if lane.tall else most, lane.unit)
-    return Drawn(short, name, y + height / 2, y + height, y, words, lane.tall, tuple(bars))
+    return Drawn(
+        short, name, y + height / 2, y + height, y, words, lane.tall, tuple(bars), tuple(names)
+    )
 
 
 def _bar(span: Span, scale: _Scale, y: float, height: float) -> Bar:

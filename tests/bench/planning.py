@@ -1,13 +1,15 @@
 """The wave planner beside what admins do today: exposure, time and memory, in one table.
 
 The exposure of a row is that of our plan, beside the windows filled in the order of names on
-the same data. Each plan is made in a process of its own, with as many more as it wants, and
-its memory is the sum of the largest. A made organisation whose other orders do not cost what
-they cost on real ones does not count (`baselines`): its row says so, and is missed.
+the same data. Each plan is made in a process of its own, which has its searches in a second
+one; its memory is the most that either ever had, added up. A made organisation whose other
+orders do not cost what they cost on real ones does not count (`baselines`): its row says so,
+and is missed.
 
-Wall time is that of making a plan from data in memory, checked nowhere; CPU time stands
-beside it, since machines are busy. The example is left out where the data folder is not named
-(MAILMIG_TEST_DATA). `python tests/bench/planning.py WORD` runs the rows of that name.
+Wall time is that of making a plan from data in memory, checked nowhere, with the inner loops
+compiled before; CPU time stands beside it, since machines are busy. The example is left out
+where the data folder is not named (MAILMIG_TEST_DATA). `python tests/bench/planning.py WORD`
+runs the rows of that name.
 """
 
 import json
@@ -27,15 +29,20 @@ sys.path.insert(0, str(ROOT))
 Row = dict[str, object]
 Said = dict[str, Any]
 
-# Seeds whose organisations are as hard as real ones are: see the ranges in `baselines`.
-SEEDS_500 = (2, 11, 14, 15, 16)
-SEEDS_DENSE = (7, 9, 11)
+SEEDS_500 = (1, 2, 3, 4, 5)
+SEEDS_DENSE = (1, 2, 3)
+# Any seed gives an organisation as hard as a real one: others are drawn until one is. Small
+# ones differ too much from each other, large ones too little.
+DRAWN = (500, 5_000)
 WINDOWS = {60: 6, 100: 8, 500: 8, 5_000: 10, 50_000: 20, 200_000: 40}
 
-# The dense graph: department order 0.70 to 0.75 of the alphabetical one.
-DENSE_DEPARTMENT = (0.70, 0.75)
-
 BALANCE = 1.05
+
+# Up to so many mailboxes the best re-plan that changes nobody else is proven in seconds.
+PROVABLE = 500
+
+# Where the best is known, so near to it counts as it.
+NEARLY = 1.01
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ FALLBACK = Goal(0.25, 0.25)
 
 
 def rows(only: str = "") -> Iterator[Row]:
+    _run("plan company 500 1")  # the first plan on a machine compiles for some 15 s, kept on disk
     for name, measured in _measurements().items():
         if only in ("", name):
             yield from measured()
@@ -75,7 +83,7 @@ def _measurements() -> dict[str, Callable[[], Iterator[Row]]]:
         "100": _nearly_proven,
         "replan": _replanned,
         "fallback": lambda: _several(
-            ["company 500 2", "company 500 14", "company 5000 1"], FALLBACK, "fallback"
+            [*(f"company 500 {seed}" for seed in SEEDS_500), "company 5000 1"], FALLBACK, "fallback"
         ),
     }
     named = os.environ.get("MAILMIG_TEST_DATA")
@@ -111,36 +119,48 @@ def _several(cases: list[str], goal: Goal, how: str = "plan") -> Iterator[Row]:
     yield _row(f"{how} {cases[0].rsplit(' ', 1)[0]}: mean, the aim", mean, 1.0, "", goal.aim)
 
 
+# Other seeds are tried by whoever reads this; so several here, too.
+PROOF_SEEDS = {60: (1, 2, 5, 6), 100: (1, 2, 3)}
+
+
 def _proven() -> Iterator[Row]:
-    said = _run("proof company 60 1")
-    proof = "proven" if said["proven"] else "NOT PROVEN"
-    what = f"60: beside the {proof} optimum, none below {said['least']:.1f}"
-    met = said["proven"] and said["exposure"] <= said["optimum"] * (1 + 1e-6)
-    yield _row(what, said["exposure"], said["optimum"], "weight-days", 1 + 1e-6, met)
+    for seed in PROOF_SEEDS[60]:
+        said = _run(f"proof company 60 {seed}")
+        proof = "proven" if said["proven"] else "NOT PROVEN"
+        what = f"60, seed {seed}: beside the {proof} optimum, none below {said['least']:.1f}"
+        met = said["proven"] and not said["violations"]
+        yield _row(what, said["exposure"], said["least"], "weight-days", 1 + 1e-6, met)
+        yield _row(f"60, seed {seed}: wall, beside what it may", said["wall_s"], 60, "s", 1.0)
 
 
 def _nearly_proven() -> Iterator[Row]:
-    said = _run("proof company 100 1")
-    best = min(said["annealed"], said["optimum"])
-    what = "100: beside the best of 20 annealing seeds and CP-SAT after 60 s"
-    yield _row(what, said["exposure"], best, "weight-days", 1.03)
-    gap = 1 - said["least"] / said["exposure"]
-    yield _row(f"100: proven gap, none below {said['least']:.1f}", gap, 1.0, "", 0.2)
+    for seed in PROOF_SEEDS[100]:
+        said = _run(f"proof company 100 {seed}")
+        best = min(said["annealed"], said["solver"])
+        what = f"100, seed {seed}: beside the best of 20 annealing seeds and CP-SAT after 60 s"
+        met = not said["violations"]
+        yield _row(what, said["exposure"], best, "weight-days", 1.03, met)
+        gap = 1 - said["least"] / said["exposure"]
+        what = f"100, seed {seed}: proven gap, none below {said['least']:.1f}"
+        yield _row(what, gap, 1.0, "", 0.2)
+        yield _row(f"100, seed {seed}: wall, beside what it may", said["wall_s"], 60, "s", 1.0)
 
 
 def _replanned() -> Iterator[Row]:
-    for count in (500, 5_000):
-        said = _run(f"replan company {count} {2 if count == 500 else 1}")
-        for kind, most in (("none", 1.3), ("few", 1.2)):
+    """Beside the full re-plan; and, where nobody else may change, beside what is possible at all."""
+    for case in ("company 500 1", "company 500 2", "company 500 3", "company 5000 1"):
+        said, count = _run(f"replan {case}"), int(case.split()[1])
+        for kind, most, changes in (("none", 1.3, 0), ("few", 1.2, 0.01 * count)):
             ours = said[kind]
             what = (
-                f"replan {count:,}, {ours['inserted']} inserted, {ours['changed']} others changed,"
-                f" {ours['violations']} violations, beside the full re-plan"
+                f"replan {case}, {ours['inserted']} inserted, {ours['changed']} others changed,"
+                f" {ours['violations']} violations, {ours['wall_s']:.1f} s, beside the full re-plan"
             )
-            few = ours["changed"] <= (0.01 * count if kind == "few" else 0)
-            met = few and not ours["violations"]
+            met = ours["changed"] <= changes and not ours["violations"] and ours["wall_s"] <= 5
+            if kind == "none" and (least := said["least_unchanged"]) > most * said["full"]:
+                what += f"; PROVEN: nobody can do better than {least / said['full']:.3f} here"
+                most = NEARLY * least / said["full"]
             yield _row(what, ours["exposure"], said["full"], "weight-days", most, met)
-            yield _row(f"replan {count:,}: wall, beside what it may", ours["wall_s"], 5, "s", 1.0)
 
 
 def _row(what: str, ours: float, other: float, unit: str, most: float, met: bool = True) -> Row:
@@ -166,24 +186,24 @@ def _data(kind: str, count: int, seed: int) -> Any:
     from mailmig.rules.planning.settings import PlanSettings
     from mailmig.sources.calendars import read_data
     from tests.rules.planning import companies
+    from tests.rules.planning.baselines import as_hard_as_real, dense_enough
 
     if kind == "example":
         return read_data(Path(os.environ["MAILMIG_TEST_DATA"]) / "planning-example", PlanSettings())
     if kind == "dense":
-        return companies.dense(seed, count)
+        return as_hard_as_real(lambda drawn: companies.dense(drawn, count), seed, dense_enough)
+    if count in DRAWN:
+        return as_hard_as_real(lambda drawn: companies.company(count, drawn, WINDOWS[count]), seed)
     return companies.company(count, seed, WINDOWS[count])
 
 
 def _baselines(data: Any, kind: str) -> Said:
-    from mailmig.rules.planning.settings import PlanSettings
-    from mailmig.rules.planning.tidy import tidy
-    from tests.rules.planning.baselines import baselines, plain_greedy
+    from tests.rules.planning.baselines import baselines, dense_enough, plain_greedy
 
-    found = baselines(tidy(data, PlanSettings()))
+    found = baselines(data)
     counts, more = found.realistic, ""
     if kind == "dense":
-        low, high = DENSE_DEPARTMENT
-        counts = low <= found.department <= high
+        counts = dense_enough(data)
         more = f", plain greedy {plain_greedy(data) / found.alphabetical:.2f}"
     return {
         "alphabetical": found.alphabetical, "department": found.department,
@@ -205,33 +225,56 @@ def _planned(data: Any, fallback: bool) -> Said:
     return {
         "exposure": plan.metrics.exposure, "balance": plan.metrics.balance, "wall_s": wall,
         "cpu_s": sum(of.ru_utime + of.ru_stime for of in used),
-        "memory_mb": (used[0].ru_maxrss + 2 * used[1].ru_maxrss) / 1024,
+        "memory_mb": sum(of.ru_maxrss for of in used) / 1024,
         "violations": len(check(plan)),
     }  # fmt: skip
 
 
 def _proof(data: Any) -> Said:
+    """Our plan and its proof, beside 20 annealing seeds and the solver left to itself."""
+    from mailmig.rules.planning.checker import check
     from mailmig.rules.planning.field import exposure_of
-    from mailmig.rules.planning.lower_bounds import boundary_bound, optimum
     from mailmig.rules.planning.maker import prepare
     from mailmig.rules.planning.search import searched
     from mailmig.rules.planning.settings import PlanSettings
     from mailmig.run.planning import make_plan
     from tests.rules.planning.made import NOW
 
+    began = time.perf_counter()
     plan = make_plan(data, NOW, PlanSettings())
-    start = prepare(data, PlanSettings())
-    field, windows = start.field, start.windows
-    assert field is not None and windows is not None
-    found = [searched(field, windows, seed) for seed in range(100, 120)]
-    best = min(found, key=lambda x: exposure_of(field, x))
-    bound = boundary_bound(field, 10.0)
-    proof = optimum(field, best, bound, 60)
-    return {
-        "exposure": plan.metrics.exposure, "annealed": exposure_of(field, best),
-        "optimum": exposure_of(field, proof.windows), "proven": proof.proven,
-        "least": max(bound.least, proof.least),
+    wall = time.perf_counter() - began
+    exposure, least = plan.metrics.exposure, plan.bounds.same_pilot
+    said: Said = {
+        "exposure": exposure, "least": least, "proven": least >= exposure * (1 - 1e-6),
+        "wall_s": wall, "violations": len(check(plan)),
     }  # fmt: skip
+    if len(data.mailboxes) > 60:  # where the optimum is not proven, peers say how good we are
+        start = prepare(data, PlanSettings())
+        field, windows = start.field, start.windows
+        assert field is not None and windows is not None
+        found = [searched(field, windows, seed) for seed in range(100, 120)]
+        best = min(found, key=lambda x: exposure_of(field, x))
+        said["annealed"] = exposure_of(field, best)
+        said["solver"] = _incumbent(field, best)
+    return said
+
+
+def _incumbent(field: Any, hint: Any) -> float:
+    """What CP-SAT finds in 60 s with two workers, as it comes."""
+    from ortools.sat.python import cp_model
+
+    from mailmig.rules.planning.proving import chain_of
+
+    chain = chain_of(field, 0, field.windows - 2)
+    for j, moved in enumerate(chain.moved):
+        for v, var in enumerate(moved):
+            chain.model.add_hint(var, int(hint[v] <= j))
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers, solver.parameters.max_time_in_seconds = 2, 60
+    status = solver.solve(chain.model)
+    found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
+    before = float(field.still.sum() * field.day[0])
+    return before + solver.objective_value * chain.unit if found else float("inf")
 
 
 def _again(data: Any) -> Said:
@@ -245,6 +288,7 @@ def _again(data: Any) -> Said:
     settings = PlanSettings()
     now = midway(make_plan(data, NOW, settings))
     said: Said = {"full": make_plan(now.data, NOW, settings).metrics.exposure}
+    said["least_unchanged"] = _least_unchanged(now) if len(data.mailboxes) <= PROVABLE else 0.0
     for kind, changes in (("none", False), ("few", True)):
         began = time.perf_counter()
         made = remake(now.left, now.data, NOW, settings, changes=changes)
@@ -255,6 +299,25 @@ def _again(data: Any) -> Said:
             "inserted": len(made.inserted), "violations": len(check(made.plan)), "wall_s": wall,
         }  # fmt: skip
     return said
+
+
+def _least_unchanged(now: Any) -> float:
+    """No plan that leaves everybody in his window who has one costs less (CP-SAT)."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from mailmig.model.migration import Pin
+    from mailmig.rules.planning.field import field_of
+    from mailmig.rules.planning.problem import compile_problem
+    from mailmig.rules.planning.proving import optimum
+
+    usable = {w.id for w in now.data.calendar.windows if not w.cancelled}
+    stay = tuple(Pin(a.mailbox, "stays", window=a.window) for a in now.left if a.window in usable)
+    data = replace(now.data, pins=(*now.data.pins, *stay))
+    field = field_of(compile_problem(data), unlocked=True)
+    hint = np.argmax(field.allowed, axis=1).astype(np.int64)
+    return optimum(field, hint, [0.0] * (field.windows - 1)).least
 
 
 def _child(what: str, kind: str, count: str, seed: str) -> Said:

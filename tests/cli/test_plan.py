@@ -126,7 +126,7 @@ def test_a_kept_plan_is_shown_by_id_and_as_a_file(mailmig: Mailmig, files: Path)
 def test_the_report_for_programs_is_json(mailmig: Mailmig, files: Path) -> None:
     done = mailmig("plan", "make", "--data", files, "--format", "json")
     report = json.loads(done.out)
-    assert report["schema"] == "mailmig.report.plan/1"
+    assert report["schema"] == "mailmig.report.plan/2"
     gaps = report["tables"]["gaps"]["rows"]
     assert sum(gap["exposure"] for gap in gaps) == pytest.approx(report["figures"]["exposure"])
     assert json.loads(mailmig("plan", "show", "--format", "json").out) == report
@@ -182,8 +182,9 @@ def test_a_mailbox_is_explained_in_sentences(mailmig: Mailmig, calendar: Path) -
     assert said[1:] == [
         "It goes with those it shares most with.",
         "2 of its 2 partners, weight 10 of 10, move in the same window.",
+        "w00 is full.",
         "None of its shares is cut.",
-        "Next-best window with room: w01, 10 weight-days more.",
+        "Next-best window with room: w01, 10 weight-days more; 0 of its 2 partners would move with it.",
     ]
     unknown = mailmig("plan", "explain", "infi")
     assert unknown.code == 2

@@ -62,7 +62,7 @@ def test_what_if_says_what_one_change_does_and_keeps_nothing(
         read_plan((tmp_path / "o.json").read_text("utf-8")).data.calendar.mode.value == "prestage"
     )
     more = mailmig(
-        "plan", "what-if", "--window", "2027-01-14T00:00/2027-01-14T12:00", "--format", "json"
+        "plan", "what-if", "--window", "2027-01-28T00:00/2027-01-28T12:00", "--format", "json"
     )
     gone = mailmig("plan", "what-if", "--without-pin", PINNED.split("@")[0], "--format", "json")
     for other in (more, gone):
@@ -81,6 +81,8 @@ def test_what_if_says_what_one_change_does_and_keeps_nothing(
         (("--throughput", "-100"), "is no change in per cent"),
         (("--window", "soon"), "--window: must be a time like 2027-01-12T20:00:00"),
         (("--window", "2027-02-02/2027-02-01"), "ends before it starts"),
+        (("--window", "2027-01-20/2027-01-21"), 'lies in the freeze "pause": nobody could move'),
+        (("--window", "2029-02-02/2029-02-03"), "ends after the deadline: nobody could move in it"),
         (("--without-pin", "nobody"), "the plan has no mailbox 'nobody'"),
         (("--without-pin", DATA.mailboxes[1].identity), "no pin of"),
     ],
@@ -148,6 +150,7 @@ def test_an_announced_window_stays_and_the_new_plan_knows_it(
             "line 2: state must be one of pending, copying, synced, moved, failed, excluded",
         ),
         (",moved,", "line 2: the mailbox is empty"),
+        ("x@y,moved,TDB99", "states.csv, x@y: there is no target database TDB99 (did you mean"),
         ("x@y,moved,\nX@Y,failed,", "line 3: X@Y is there already"),
     ],
 )

@@ -52,6 +52,13 @@ def test_a_plan_that_breaks_a_rule_and_an_empty_name_are_refused(
     refused = mailmig("plan", "approve", plan, "--by", "Ben")
     assert refused.code == 2
     assert "breaks a hard rule and cannot be approved" in refused.err
+    plan.write_text(text.replace('"person_days": ', '"person_days": 1'), "utf-8")
+    refused = mailmig("plan", "approve", plan, "--by", "Ben")
+    assert refused.code == 2 and "the plan says person-days:" in refused.err
+    plan.write_text(text.replace('"capacity_bytes": ', '"capacity_bytes": 1'), "utf-8")
+    refused = mailmig("plan", "approve", plan, "--by", "Ben")
+    assert refused.code == 2
+    assert "the input was changed after the plan was made: make a new plan" in refused.err
     assert mailmig("plan", "approve", "latest", "--by", " \n").err == (
         "mailmig: --by is empty: say who approves the plan\n"
     )
@@ -77,9 +84,7 @@ def test_the_page_is_whole_in_itself(mailmig: Mailmig, plan: Path, tmp_path: Pat
 def test_windows_and_gaps_are_explained(mailmig: Mailmig, plan: Path) -> None:
     used = min(a.window for a in read_plan(plan.read_text("utf-8")).assignments)
     assert mailmig("plan", "explain", used).out.startswith(f"Window {used}, ")
-    assert mailmig("plan", "explain", f"{used}..", plan).out.startswith(
-        "Between the ends of window"
-    )
+    assert mailmig("plan", "explain", f"{used}..", plan).out.startswith("Between the end of window")
 
 
 def test_an_announced_window_has_its_mails_and_can_be_released(

@@ -1,7 +1,9 @@
 """Searches on all cores: the best one counts, and an end before the end leaves a sound plan."""
 
+import multiprocessing.context
 import os
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 import pytest
 
@@ -23,13 +25,11 @@ def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("in_processes")
 def test_the_best_of_several_searches_is_the_plan() -> None:
     data = few()
-    told: list[tuple[int, int | None]] = []
-    best = make_plan(
-        data, NOW, PlanSettings(seeds=2), tell=lambda what, done, of: told.append((done, of))
-    )
+    told: list[tuple[str, int, int | None]] = []
+    best = make_plan(data, NOW, PlanSettings(seeds=2), tell=lambda *said: told.append(said))
     each = [make(data, NOW, PlanSettings(seed=seed)) for seed in (1, 2)]
     assert best.metrics.exposure == min(plan.metrics.exposure for plan in each)
-    assert told == [(0, 2), (1, 2), (2, 2)]
+    assert told[:3] == [("searches for a better plan", done, 2) for done in range(3)]
 
 
 @pytest.mark.usefixtures("in_processes")
@@ -48,10 +48,10 @@ def test_ctrl_c_keeps_the_best_plan_so_far(here: int, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("in_processes")
-def test_a_process_that_ends_by_itself_takes_only_its_own_answer_along(
+def test_a_process_that_ends_by_itself_takes_no_plan_along(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(planning, "_search", _die)
+    monkeypatch.setattr(planning, "_search_all", _die)
     plan = make_plan(few(), NOW, PlanSettings(seeds=2))
     assert check(plan) == ()
     assert any(CUT_SHORT in note.text for note in plan.notes)
@@ -65,7 +65,7 @@ def test_where_no_processes_are_to_be_had_one_searches_after_the_other(
         raise PermissionError(13, "Permission denied")
 
     with_processes = make_plan(few(), NOW, PlanSettings(seeds=2))
-    monkeypatch.setattr(planning, "ProcessPoolExecutor", refuse)
+    monkeypatch.setattr(multiprocessing.context.SpawnContext, "Process", refuse)
     plan = make_plan(few(), NOW, PlanSettings(seeds=2))
     assert plan.assignments == with_processes.assignments
     assert not any(CUT_SHORT in note.text for note in plan.notes)
@@ -78,8 +78,22 @@ def test_a_plan_that_is_there_already_is_never_made_worse() -> None:
     assert again.metrics.exposure <= best.metrics.exposure * (1 + 1e-9)
 
 
+@pytest.mark.usefixtures("in_processes")
+def test_an_error_in_a_search_is_told_and_not_taken_for_the_end_of_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "_search_all", _fail)
+    with pytest.raises(ZeroDivisionError):
+        make_plan(few(), NOW, PlanSettings(seeds=2))
+
+
 def _die(*_: object) -> None:
     os._exit(7)
+
+
+def _fail(there: "Connection[Exception, object]") -> None:
+    there.recv()
+    there.send(ZeroDivisionError())
 
 
 def _interrupt_after(searches: int) -> Callable[[str, int, int | None], None]:

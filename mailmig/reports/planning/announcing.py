@@ -1,8 +1,9 @@
 """What the people of a window are told: mails before and after the move, and a list for mail merge.
 
-Mails are drafts with two fields that mail merge fills from people.csv: {{mailbox}}, and
-{{apart_en}} or {{apart_de}}, which name the mailboxes that the reader uses and cannot open
-for a time. Times are in the zone of the plan. That Outlook asks to be restarted after a move
+Mails are drafts with two fields that mail merge fills from people.csv: {{mailbox}}, and which
+mailboxes the reader uses and cannot open for a time: {{apart_en}} or {{apart_de}} before the
+move, {{still_en}} or {{still_de}} after it, without those that are together by then. The day
+of a move is the day on which its window begins. Times are in the zone of the plan. That Outlook asks to be restarted after a move
 is [MEM].
 """
 
@@ -62,7 +63,7 @@ your mailbox {{{{mailbox}}}} is now on the new mail servers.
 - Please close Outlook once and start it again.
 - If your phone shows no new mail, switch its mail account off and on once.
 - These mailboxes and calendars of others you may not be able to open for a time:
-  {{{{apart_en}}}}
+  {{{{still_en}}}}
 
 If something does not work, please tell the help desk.
 """
@@ -96,7 +97,7 @@ Ihr Postfach {{{{mailbox}}}} liegt jetzt auf den neuen Mailservern.
 - Bitte schließen Sie Outlook einmal und starten Sie es neu.
 - Zeigt Ihr Telefon keine neuen Mails, schalten Sie dort das Mailkonto einmal aus und ein.
 - Diese Postfächer und Kalender anderer lassen sich eine Zeit lang vielleicht nicht öffnen:
-  {{{{apart_de}}}}
+  {{{{still_de}}}}
 
 Wenn etwas nicht geht, wenden Sie sich bitte an die Benutzerhilfe.
 """
@@ -126,7 +127,7 @@ def texts(plan: Plan, name: str) -> dict[str, str]:
     for moment, of in _MAILS.items():
         for language, text in of.items():
             files[f"{moment}.{language}.txt"] = text.format(
-                day=_day(window.end.astimezone(zone), language),
+                day=_day(window.start.astimezone(zone), language),
                 begin=_time(window.start.astimezone(zone), language),
                 end=_time(window.end.astimezone(zone), language),
                 zone=plan.zone,
@@ -147,10 +148,14 @@ def _people(plan: Plan, window: Window) -> Document:
         Column("mailbox", "Mailbox"),
         Column("apart_en", "Apart"),
         Column("apart_de", "Getrennt"),
+        Column("still_en", "Still apart"),
+        Column("still_de", "Noch getrennt"),
     )
-    rows: list[Row] = [
-        (who, *(_said(apart[who], language) for language in ("en", "de"))) for who in people
-    ]
+    rows: list[Row] = []
+    for who in people:
+        still = [each for each in apart[who] if each[2] > window.end]
+        said = (_said(of, language) for of in (apart[who], still) for language in ("en", "de"))
+        rows.append((who, *said))
     table = Table("people", "People", columns, rows, detail=True)
     return Document("plan_people", 1, f"People of {window.id}", "", plan.created, (table,))
 
@@ -175,7 +180,7 @@ def _apart(plan: Plan, people: list[str]) -> dict[str, list[tuple[str, datetime,
 
 
 def _said(apart: list[tuple[str, datetime, datetime]], language: str) -> str:
-    words = {"en": ("from", "to", "and {} more"), "de": ("vom", "bis", "und {} weitere")}
+    words = {"en": ("from", "to", "and {} more"), "de": ("vom", "bis zum", "und {} weitere")}
     begin, end, more = words[language]
     named = [
         f"{owner} ({begin} {_date(low, language)} {end} {_date(high, language)})"

@@ -17,6 +17,7 @@ from mailmig.model.document import (
     Figure,
     Figures,
     Note,
+    Paragraph,
     Row,
     Table,
     Tone,
@@ -31,11 +32,15 @@ from mailmig.rules.planning.wording import mailboxes_text, number_text, time_tex
 NAME = "plan_compare"
 VERSION = 1  # of the shape that programs read
 
+# Two plans cost the same when they differ by no more than this part.
+SAME = 1e-6
+
 
 def compose(one: Plan, other: Plan, names: tuple[str, str], title: str) -> Document:
     """The report; `names` are what the two plans are called."""
     blocks: tuple[Block, ...] = (
         *_inputs(one, other),
+        _verdict(one, other, names),
         _figures(one, other),
         _windows(one, other, names),
         _gaps(one, names[0], other, names[1]),
@@ -92,6 +97,17 @@ def _inputs(one: Plan, other: Plan) -> Iterator[Block]:
     if different:
         text = f"The two were not made from the same input: different: {', '.join(different)}."
         yield Note(text, Tone.WARNING)
+
+
+def _verdict(one: Plan, other: Plan, names: tuple[str, str]) -> Paragraph:
+    """The comparison in one sentence."""
+    a, b = one.metrics.exposure, other.metrics.exposure
+    price = f"{names[1]} parts people for {number_text(b)} weight-days"
+    if abs(a - b) < SAME * max(a, b, 1.0):
+        return Paragraph(f"{price}, as {names[0]} does.")
+    word = "less" if b < a else "more"
+    part = f", {percent_text(100 * abs(b - a) / a)} {word} than" if a else f", {word} than"
+    return Paragraph(f"{price}{part} {names[0]} with {number_text(a)}.")
 
 
 def _figures(one: Plan, other: Plan) -> Figures:

@@ -41,7 +41,7 @@ def _windows(plan: Plan, zone: tzinfo) -> Iterator[Span]:
         if number := count[window.id]:
             begin, end = window.start.astimezone(zone), window.end.astimezone(zone)
             label = f"{window.id}: {mailboxes_text(number)}, until {time_text(end, zone)}"
-            yield Span(begin, end, number, label)
+            yield Span(begin, end, number, label, window.id)
 
 
 def _gaps(plan: Plan, zone: tzinfo) -> Iterator[Span]:

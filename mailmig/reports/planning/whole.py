@@ -24,11 +24,14 @@ from mailmig.model.document import (
     Tone,
     Unit,
 )
-from mailmig.model.migration import Approval, LimitUse, Plan, Rule, Violation
+from mailmig.model.migration import Approval, Mode, Plan, Violation
 from mailmig.render.units import percent_text
+from mailmig.reports.planning.carrying import carriers, pins, rights, worst
+from mailmig.reports.planning.filling import databases, nearly_full, room, tight, windows
 from mailmig.reports.planning.timeline import timeline
-from mailmig.rules.planning.capacity import NO_LIMIT, WindowCapacity, capacities
+from mailmig.rules.planning.explain_times import gap_name, joining
 from mailmig.rules.planning.wording import (
+    UNFINISHED,
     count_text,
     days_text,
     mailboxes_text,
@@ -38,10 +41,7 @@ from mailmig.rules.planning.wording import (
 )
 
 NAME = "plan"
-VERSION = 1  # of the shape that programs read
-
-# A limit that is used up so far is shown.
-TIGHT = 0.9
+VERSION = 2  # of the shape that programs read
 
 # So many violations are said in a sentence; a table would cut them at the width.
 SENTENCES = 20
@@ -70,18 +70,23 @@ def compose(
     blocks: list[Block] = [
         *_violations(violations),
         *_standing(plan, approvals, announced),
+        *_unfinished(plan),
         *_verdict(plan),
         _figures(plan),
+        *_words(plan),
         *timeline(plan),
         *_comparison(plan),
-        _windows(plan),
+        windows(plan),
         _gaps(plan),
         *_prices(plan),
-        _databases(plan),
-        *_tight(plan),
-        *_worst(plan),
-        *_rights(plan),
-        *_pins(plan),
+        *pins(plan),
+        *_remedies(plan),
+        *carriers(plan),
+        *worst(plan),
+        *rights(plan),
+        room(plan),
+        databases(plan),
+        *tight(plan),
         *_notes(plan),
     ]
     made = plan.created.astimezone(ZoneInfo(plan.zone))
@@ -128,6 +133,13 @@ def _standing(
         yield Note(f"Takes the place of plan {plan.previous[:DIGITS]}.")
 
 
+def _unfinished(plan: Plan) -> Iterator[Block]:
+    """Whoever defends the plan has to know first that the search was no whole one."""
+    for note in plan.notes:
+        if note.text.endswith(UNFINISHED):
+            yield Note(f"{note.text}.", Tone.WARNING)
+
+
 def _verdict(plan: Plan) -> Iterator[Block]:
     """The plan in two sentences, for whoever has to defend it."""
     metrics, usual = plan.metrics, plan.metrics.comparison
@@ -150,6 +162,43 @@ def _verdict(plan: Plan) -> Iterator[Block]:
         )
 
 
+def _words(plan: Plan) -> Iterator[Block]:
+    """What the figures count, for whoever meets them for the first time."""
+    if plan.metrics.exposure:
+        yield Note(
+            "A share is cut while the mailbox has moved and its delegate has not, or the other way"
+            " round. Each day of it costs the weight of the right; the sum of all that is the"
+            " exposure, in weight-days."
+        )
+
+
+def _remedies(plan: Plan) -> Iterator[Block]:
+    """Why it is not less, and what would make it less."""
+    metrics = plan.metrics
+    if not metrics.exposure:
+        return
+    dearest = max(metrics.per_gap, key=lambda gap: gap.exposure)
+    said = f"Why the dearest gap is what it is: mailmig plan explain {gap_name(dearest)}."
+    full = nearly_full(plan)
+    if full:
+        many = "windows" if len(full) > 1 else "window"
+        verb = "are" if len(full) > 1 else "is"
+        said += (
+            f" Nearly full {verb} {many} {', '.join(full)}: who belongs together may not fit in."
+        )
+        if plan.data.calendar.mode is Mode.CLASSIC:
+            said += (
+                " The first remedy is to copy ahead and complete late (mode prestage): then only"
+                " the number of mailboxes binds in a window."
+            )
+    asked = "--mode prestage, --window, --throughput or --without-pin"
+    if plan.data.calendar.mode is Mode.PRESTAGE:
+        asked = "--window, --throughput or --without-pin"
+    yield Paragraph(f"{said} What would change it: mailmig plan what-if with {asked}.")
+    for sentence in joining(plan):
+        yield Paragraph(f"{sentence} To take them along, pin them to the pilot.")
+
+
 def _comparison(plan: Plan) -> Iterator[Block]:
     """This plan beside what admins do today, and beside what nobody can beat."""
     usual, exposure = plan.metrics.comparison, plan.metrics.exposure
@@ -169,14 +218,18 @@ def _comparison(plan: Plan) -> Iterator[Block]:
     ):
         part = 100 * exposure / cost if cost else NONE
         rows.append((name, NONE if cost is None else cost, part))
-    if plan.bounds.searched:
-        least = plan.bounds.exposure
-        rows.append((bound, least, 100 * exposure / least if least else NONE))
+    least, same = plan.bounds.exposure, plan.bounds.same_pilot
+    if same > least:
+        rows.append(
+            ("what no plan with this pilot can have less than", same, 100 * exposure / same)
+        )
+    if least:
+        rows.append((bound, least, 100 * exposure / least))
     text = "The usual orders fill window after window on the same data, under the same limits."
     if None in (usual.alphabetical, usual.department, usual.components):
         text += " Where no number stands, an order leaves mailboxes without a window."
-    if not plan.bounds.searched:
-        text += " That no plan has less is not proven: there is no useful bound for so many."
+    if max(least, same) < PROVES * exposure:
+        text += " That no plan has much less is not proven."
     yield Table("comparison", "Compared with the usual orders", columns, rows, text)
 
 
@@ -213,22 +266,22 @@ def _percent(part: float, of: float) -> str:
 
 def _figures(plan: Plan) -> Figures:
     metrics, bounds = plan.metrics, plan.bounds
-    bound = f"window {bounds.makespan_window}" if bounds.makespan_window else "nothing to move"
-    cut = f"of {metrics.delegates:,} delegates have at least one share cut at some time"
+    ends = f"window {metrics.makespan_window}; none can end before {bounds.makespan_window}"
+    cut = f"of {metrics.delegates:,} delegates have a share cut"
     return Figures(
         (
             Figure("exposure", "Exposure", metrics.exposure, remark=_least(plan)),
             Figure("delegates_cut", "Delegates cut", metrics.delegates_cut, remark=cut),
             Figure(
-                "person_days", "Person-days", metrics.person_days, remark="with at least one cut"
+                "person_days", "Person-days", metrics.person_days, remark="days on which a delegate has a cut"
             ),
             Figure(
                 "makespan", "Ends", _time(plan, metrics.makespan), Unit.TIME,
-                remark=f"window {metrics.makespan_window}; no plan ends before {bound}",
+                remark=ends if metrics.makespan_window else "nothing to move",
             ),
             Figure(
                 "balance", "Balance", metrics.balance,
-                remark="fullest database over the mean; 1.00 is even",
+                remark="fullest database over mean; 1 is even",
             ),
         )
     )  # fmt: skip
@@ -236,56 +289,18 @@ def _figures(plan: Plan) -> Figures:
 
 def _least(plan: Plan) -> str:
     """What is known about how much less any plan could cost."""
-    least, exposure = plan.bounds.exposure, plan.metrics.exposure
-    if not plan.bounds.searched:
-        return "weight-days; whether another plan has less is not proven"
+    least, same, exposure = plan.bounds.exposure, plan.bounds.same_pilot, plan.metrics.exposure
     if least >= exposure * (1 - 1e-6):
         return "weight-days; proven: no plan has less"
-    weak = "" if least >= PROVES * exposure else "; that this is the least is not proven"
-    return f"weight-days; no plan has less than {number_text(least)}{weak}"
-
-
-def _windows(plan: Plan) -> Table:
-    columns = (
-        Column("window", "Window"),
-        Column("start", "Begins", Unit.TIME),
-        Column("end", "Ends", Unit.TIME),
-        Column("mailboxes", "Mailboxes", Unit.COUNT),
-        Column("max_mailboxes", "At most", Unit.COUNT),
-        Column("bytes", "Size", Unit.BYTES),
-        Column("max_bytes", "Room", Unit.BYTES),
-        Column("limited_by", "Limited by"),
-        Column("pilot", "Pilot", Unit.WORD),
-    )
-    sizes = _sizes(plan)
-    count: dict[str, int] = {}
-    moved: dict[str, int] = {}
-    for a in plan.assignments:
-        count[a.window] = count.get(a.window, 0) + 1
-        moved[a.window] = moved.get(a.window, 0) + sizes.get(a.mailbox, 0)
-    rows = []
-    for capacity in capacities(plan.data):
-        window = capacity.window
-        room = min(capacity.effective, capacity.copied)
-        rows.append(
-            (
-                window.id, _time(plan, window.start), _time(plan, window.end),
-                count.get(window.id, 0), _limit(capacity.count), moved.get(window.id, 0),
-                _limit(room), _binding(capacity), "pilot" if window.pilot else NONE,
-            )
-        )  # fmt: skip
-    prestage = "Room is what can be copied until the window." if _prestage(plan) else ""
-    return Table("windows", "Windows", columns, rows, prestage)
-
-
-def _binding(capacity: WindowCapacity) -> Cell:
-    if capacity.copied < NO_LIMIT:
-        return "bytes copied ahead"
-    return capacity.binding or NONE
-
-
-def _prestage(plan: Plan) -> bool:
-    return any(use.rule is Rule.COPY_RATE for use in plan.metrics.limits)
+    if same >= exposure * (1 - 1e-6):
+        return "weight-days; proven optimal for this pilot"
+    if same >= PROVES * exposure:
+        part = percent_text(100 * (exposure - same) / exposure)
+        who = "no plan" if least >= same else "none with this pilot"
+        return f"weight-days; proven: {who} has {part} less"
+    if not plan.bounds.searched:
+        return "weight-days; not proven to be the least"
+    return f"weight-days; not proven, bound {number_text(least)}"
 
 
 def _gaps(plan: Plan) -> Table:
@@ -313,83 +328,10 @@ def _gaps(plan: Plan) -> Table:
     return Table("gaps", "Exposure per gap", columns, rows, text)
 
 
-def _databases(plan: Plan) -> Table:
-    columns = (
-        Column("database", "Database"),
-        Column("bytes", "Moved in", Unit.BYTES),
-        Column("room", "Room", Unit.BYTES),
-        Column("part", "Filled", Unit.PERCENT),
-    )
-    rows: list[Row] = [
-        (use.subject, use.used, use.limit, _part(use))
-        for use in plan.metrics.limits
-        if use.rule is Rule.DATABASE
-    ]
-    return Table("databases", "Databases", columns, rows)
-
-
-def _tight(plan: Plan) -> Iterator[Block]:
-    columns = (
-        Column("rule", "Limit", Unit.WORD),
-        Column("subject", "Of"),
-        Column("window", "Window"),
-        Column("used", "Used", Unit.BYTES),
-        Column("limit", "At most", Unit.BYTES),
-        Column("part", "Part", Unit.PERCENT),
-    )
-    rows: list[Row] = [
-        (use.rule.name.lower(), use.subject, use.window or NONE, use.used, use.limit, _part(use))
-        for use in plan.metrics.limits
-        if use.rule is not Rule.WINDOW_COUNT and use.limit and use.used >= TIGHT * use.limit
-    ]
-    if rows:
-        yield Table("tight", "Limits used up to 90 % or more", columns, rows)
-
-
-def _worst(plan: Plan) -> Iterator[Block]:
-    columns = (
-        Column("owner", "Mailbox"),
-        Column("delegate", "Delegate"),
-        Column("rights", "Rights"),
-        Column("weight", "Weight", Unit.COUNT),
-        Column("days", "Days", Unit.COUNT),
-        Column("exposure", "Exposure", Unit.COUNT),
-    )
-    rows: list[Row] = [
-        (c.owner, c.delegate, ", ".join(c.rights), c.weight, c.days, c.exposure)
-        for c in plan.metrics.worst_shares
-    ]
-    if rows:
-        yield Table("worst_shares", "Shares that cost most", columns, rows)
-
-
-def _rights(plan: Plan) -> Iterator[Block]:
-    columns = (
-        Column("right", "Right"),
-        Column("exposure", "Exposure", Unit.COUNT),
-    )
-    rows: list[Row] = [(right, cost) for right, cost in plan.metrics.per_right.items()]
-    if rows:
-        yield Table("rights", "Exposure per right", columns, rows)
-
-
-def _pins(plan: Plan) -> Iterator[Block]:
-    columns = (
-        Column("mailbox", "Mailbox"),
-        Column("pin", "Pin"),
-        Column("exposure", "Costs", Unit.COUNT),
-    )
-    prices = sorted(plan.metrics.pin_prices, key=lambda price: -price.exposure)
-    rows: list[Row] = [
-        (price.pin.identity, price.pin.text, price.exposure) for price in prices if price.exposure
-    ]
-    if rows:
-        text = "What each mailbox would save in its best window, all others staying in theirs."
-        yield Table("pins", "What pins cost", columns, rows, text)
-
-
 def _notes(plan: Plan) -> Iterator[Block]:
     for note in plan.notes:
+        if note.text.endswith(UNFINISHED):
+            continue
         named = ", ".join(note.items[:NAMED])
         rest = f" and {note.total - NAMED:,} more" if note.total > NAMED else ""
         yield Note(f"{note.text}: {named}{rest}." if named else f"{note.text}.")
@@ -399,14 +341,6 @@ def _notes(plan: Plan) -> Iterator[Block]:
 
 def _sizes(plan: Plan) -> dict[str, int]:
     return {mailbox.identity: mailbox.size_bytes for mailbox in plan.data.mailboxes}
-
-
-def _part(use: LimitUse) -> Cell:
-    return 100 * use.used / use.limit if use.limit else NONE
-
-
-def _limit(limit: int) -> Cell:
-    return limit if limit < NO_LIMIT else NONE
 
 
 def _time(plan: Plan, moment: datetime | None) -> Cell:

@@ -22,7 +22,7 @@ from mailmig.model.migration import (
     Window,
 )
 from mailmig.model.quota import GIB
-from mailmig.rules.planning.exposure import exposure
+from mailmig.rules.planning.exposure import survey
 from mailmig.rules.planning.wording import mailboxes_text, number_text, size_text
 
 Placed = tuple[PlanMailbox, Window, TargetDatabase]
@@ -34,16 +34,31 @@ def check(plan: Plan) -> tuple[Violation, ...]:
     The figures count too: a plan whose assignments were edited afterwards no longer costs
     what it says.
     """
-    found = list(check_assignments(plan.data, plan.assignments))
-    real = exposure(plan.data, plan.assignments)
-    said = plan.metrics.exposure
-    if not isclose(real, said, rel_tol=1e-6, abs_tol=1e-6):
-        text = (
-            f"the plan says an exposure of {number_text(said)} weight-days, but its assignments"
-            f" have {number_text(real)}: they were changed after it was made"
-        )
-        found.append(Violation(Rule.FIGURES, "exposure", text))
-    return tuple(found)
+    return (*check_assignments(plan.data, plan.assignments), *_figures(plan))
+
+
+def _figures(plan: Plan) -> Iterator[Violation]:
+    """What a plan says of itself and is not so."""
+    said, real = plan.metrics, survey(plan.data, plan.assignments)
+    ends = {window.id: window.end for window in plan.data.calendar.windows}
+    used = [ends[a.window] for a in plan.assignments if a.window in ends]
+    least = min(plan.bounds.exposure, said.exposure)
+    for name, claimed, counted in (
+        ("an exposure of", said.exposure, real.total),
+        ("per gap an exposure of", sum(gap.exposure for gap in said.per_gap), real.total),
+        ("delegates with a cut:", said.delegates_cut, real.delegates_cut),
+        ("person-days:", said.person_days, real.person_days),
+        ("as the least that is possible", plan.bounds.exposure, least),
+    ):
+        if not isclose(claimed, counted, rel_tol=1e-6, abs_tol=1e-6):
+            text = (
+                f"the plan says {name} {number_text(claimed)}, but its assignments have"
+                f" {number_text(counted)}: it was changed after it was made"
+            )
+            yield Violation(Rule.FIGURES, "figures", text)
+    if said.makespan != max(used, default=None):
+        text = f"the plan does not end with window {said.makespan_window}: it was changed"
+        yield Violation(Rule.FIGURES, "figures", text)
 
 
 def check_assignments(data: PlanData, assignments: Iterable[Assignment]) -> tuple[Violation, ...]:

@@ -12,12 +12,22 @@ from zoneinfo import ZoneInfo
 
 from mailmig.model.errors import MailmigError, nearest
 from mailmig.model.migration import DAY, Assignment, Plan, PlanMailbox, State, Why
+from mailmig.rules.planning.capacity import NO_LIMIT
 from mailmig.rules.planning.exposure import Partner, cost, cost_on_day, days_of, partners_of
 from mailmig.rules.planning.problem import Problem, compile_problem
 from mailmig.rules.planning.room import NOWHERE, Draft
-from mailmig.rules.planning.wording import count_text, number_text, size_text, time_text
+from mailmig.rules.planning.wording import (
+    count_text,
+    days_text,
+    mailboxes_text,
+    number_text,
+    size_text,
+    time_text,
+)
 
+# So many sentences about cuts, and in each so many names.
 CUTS_SHOWN = 10
+NAMES_SHOWN = 3
 
 # From so many delegates on it is worth saying how they are spread over time.
 MANY_DELEGATES = 3
@@ -77,13 +87,15 @@ def explain(plan: Plan, name: str) -> tuple[str, ...]:
     if assignment is None:
         return (f"{mailbox.identity} has no place in this plan.",)
     story = _Story.of(plan, assignment)
+    draft = story.draft()
     return (
         *story.where(),
         *story.why(),
         *story.partners_said(),
+        *story.room_left(draft),
         *story.cuts(),
         *story.delegates(),
-        *story.next_best(),
+        *story.next_best(draft),
     )
 
 
@@ -153,21 +165,47 @@ class _Story:
             f" {number_text(sum(weights.values()))}, move in the same window."
         )
 
+    def room_left(self, draft: Draft) -> Iterator[str]:
+        """What its window would still take."""
+        windows, size = self.problem.windows, self.problem.size[self.row]
+        here = [t for t, c in enumerate(windows) if c.window.id == self.assignment.window]
+        for t in here:
+            places = draft.room.count[t] - 1
+            room = min(draft.room.bytes[t], *draft.room.copied[t:]) - size
+            parts = []
+            if min(windows[t].effective, windows[t].copied) < NO_LIMIT:
+                parts.append(size_text(room))
+            if windows[t].count < NO_LIMIT:
+                parts.append(f"room for {mailboxes_text(places)}")
+            if parts:
+                left = f"has {' and '.join(parts)} left" if min(room, places) > 0 else "is full"
+                yield f"{self.assignment.window} {left}."
+
     def cuts(self) -> Iterator[str]:
+        """The rights that are cut: those alike, and cut at the same times, in one sentence."""
         cut: dict[tuple[int, bool], list[Partner]] = defaultdict(list)
         for partner in self.partners:
             if self._cost(partner):
                 cut[partner.row, partner.as_owner].append(partner)
         if self.partners and not cut:
             yield "None of its shares is cut."
-        costs = {key: sum(map(self._cost, partners)) for key, partners in cut.items()}
-        worst = sorted(cut, key=lambda key: -costs[key])
+        alike: dict[tuple[float, bool, tuple[str, ...]], list[list[Partner]]] = defaultdict(list)
+        for (row, as_owner), partners in cut.items():
+            rights = tuple(self.plan.data.shares[partner.place].right for partner in partners)
+            alike[self.days[row], as_owner, rights].append(partners)
+        costs = {key: sum(self._cost(p) for of in alike[key] for p in of) for key in alike}
+        worst = sorted(alike, key=lambda key: -costs[key])
         for key in worst[:CUTS_SHOWN]:
-            yield self._cut(cut[key], costs[key])
+            yield self._cut(alike[key], costs[key])
         rest = worst[CUTS_SHOWN:]
         if rest:
             paid = sum(costs[key] for key in rest)
-            yield f"{count_text(len(rest), 'more share')} cut, {cost_text(paid)}."
+            number = sum(len(alike[key]) for key in rest)
+            yield f"{count_text(number, 'more share')} cut, {cost_text(paid)}."
+        total, paid = self.plan.metrics.exposure, sum(costs.values())
+        if len(alike) > 1 and total:
+            percent = number_text(100 * paid / total)
+            yield f"All that is {cost_text(paid)}, {percent} % of the plan's exposure."
 
     def delegates(self) -> Iterator[str]:
         days = {p.row: self.days[p.row] for p in self.partners if p.as_owner}
@@ -182,14 +220,15 @@ class _Story:
         )
         yield f"{text}; the last one follows on {self._on(last)}." if after else f"{text}."
 
-    def next_best(self) -> Iterator[str]:
+    def next_best(self, draft: Draft) -> Iterator[str]:
+        """The cheapest other window with room, its price, and who would be with it there."""
         data, windows = self.plan.data, self.problem.windows
         paid = cost_on_day(data, self.partners, self.days, self.days[self.row])
-        draft = self._draft()
         allowed = draft.allowed(self.row)
         others = [w for w in allowed if windows[w].window.id != self.assignment.window]
         if not others:
-            yield "No other window is allowed for it."
+            why = "Its pins leave" if self.problem.pins.get(self.row) else "There is"
+            yield f"{why} no other window for it."
             return
         costs = {
             w: cost_on_day(data, self.partners, self.days, windows[w].day) - paid for w in others
@@ -200,11 +239,15 @@ class _Story:
             yield f"Window {windows[best].window.id} would cost {_more(costs[best])}, but is full."
         if free:
             best = min(free, key=costs.__getitem__)
-            yield f"Next-best window with room: {windows[best].window.id}, {_more(costs[best])}."
+            there = f"Next-best window with room: {windows[best].window.id}, {_more(costs[best])}"
+            weights = self._weights()
+            with_it = sum(self.days[row] == windows[best].day for row in weights)
+            said = f"; {with_it} of its {count_text(len(weights), 'partner')} would move with it"
+            yield f"{there}{said if weights else ''}."
         else:
             yield "No other window has room for it."
 
-    def _draft(self) -> Draft:
+    def draft(self) -> Draft:
         """The plan as it stands, without this mailbox. Pilots are for those pinned to them."""
         draft = Draft(self.problem, 0.0)
         windows = {c.window.id: place for place, c in enumerate(self.problem.windows)}
@@ -239,16 +282,32 @@ class _Story:
         owner, delegate = (own, other) if partner.as_owner else (other, own)
         return cost(self.plan.data, weight, owner, delegate)
 
-    def _cut(self, partners: list[Partner], paid: float) -> str:
-        shares = [self.plan.data.shares[partner.place] for partner in partners]
-        own, other = self.days[self.row], self.days[partners[0].row]
-        rights = ", ".join(share.right for share in shares)
+    def _cut(self, alike: list[list[Partner]], paid: float) -> str:
+        """`alike`: per other mailbox its partners, with the same rights and on the same day."""
+        first = alike[0][0]
+        own, other = self.days[self.row], self.days[first.row]
+        rights = ", ".join(self.plan.data.shares[partner.place].right for partner in alike[0])
+        others = [self.plan.data.mailboxes[partners[0].row].identity for partners in alike]
+        me = self.plan.data.mailboxes[self.row].identity
+        names = ", ".join(others[:NAMES_SHOWN])
+        if len(others) > NAMES_SHOWN:
+            names = f"{len(others):,} mailboxes ({names} and {len(others) - NAMES_SHOWN:,} more)"
+        who, on = (names, me) if first.as_owner else (me, names)
         low, high = sorted((own, other))
         return (
-            f"Cut from {self._on(low)} to {self._on(high)}"
-            f" ({count_text(round(high - low), 'day')}, {cost_text(paid)}):"
-            f" {rights} of {shares[0].delegate} on {shares[0].owner}."
+            f"Cut from {self._on(low)} to {self._on(high)} ({days_text(high - low)},"
+            f" {cost_text(paid)}): {rights} of {who} on {on};"
+            f" {others[0] if len(others) == 1 else 'they'} {self._comes(other, len(others))}."
         )
+
+    def _comes(self, day: float, number: int) -> str:
+        """How somebody who is apart comes over."""
+        there = [c.window.id for c in self.problem.windows if c.day == day]
+        if there:
+            return f"{'moves' if number == 1 else 'move'} in {' or '.join(there)}"
+        if day == 0:
+            return "was moved before" if number == 1 else "were moved before"
+        return "has no window" if number == 1 else "have no window"
 
     def _on(self, day: float) -> str:
         start = self.plan.data.calendar.project_start

@@ -39,6 +39,9 @@ START = "start"
 DEPARTMENTS = 5
 CARRIERS = 10
 
+# Up to so many mailboxes of a window are named.
+FEW = 8
+
 # So many mailboxes are looked for that had better join the pilot.
 JOINING = 40
 
@@ -75,6 +78,14 @@ def answer(plan: Plan, what: str) -> tuple[str, ...]:
         raise UnknownTime(what, "mailbox or window", ids) from None
 
 
+def joining(plan: Plan) -> tuple[str, ...]:
+    """Per pilot: who had better join it, and what that saves."""
+    found = {c.window.id: c for c in capacities(plan.data) if c.window.pilot}
+    used = {a.window for a in plan.assignments}
+    said = [each for id in found if id in used for each in _joining(plan, found[id])]
+    return tuple(said)
+
+
 def gap_name(gap: GapCost) -> str:
     """How a gap is called: "w03..w04"."""
     return f"{gap.after or START}{BETWEEN}{gap.before}"
@@ -107,14 +118,18 @@ def _window(plan: Plan, window: Window) -> Iterator[str]:
     if capacity is not None:
         yield from _room(capacity, len(here), size)
     yield from _together(plan, here)
+    yield from _named(plan, here)
     yield from _pinned(plan, window)
     for place, gap in enumerate(plan.metrics.per_gap):
         if window.id in gap.after.split(", ") and gap.cut_weight:
             yield _after(plan, gap)
             yield from _carriers(gap)
             yield _noticed(plan, place)
-    if window.pilot:
-        yield from _joining(plan, window, capacity)
+    if window.pilot and capacity is not None:
+        offered = tuple(_joining(plan, capacity))
+        if not offered and plan.metrics.pilot_price:
+            yield "Nobody was found whose joining it would save much, all others staying where they are."
+        yield from offered
 
 
 def _room(capacity: WindowCapacity, count: int, size: int) -> Iterator[str]:
@@ -141,6 +156,23 @@ def _together(plan: Plan, here: Sequence[Assignment]) -> Iterator[str]:
         yield f"Departments that move in it: {', '.join(named)}{more}."
 
 
+def _named(plan: Plan, here: Sequence[Assignment]) -> Iterator[str]:
+    """Who they are, where they are few, and how many of them share with nobody."""
+    rows = {mailbox.identity.casefold(): row for row, mailbox in enumerate(plan.data.mailboxes)}
+    _, owners, delegates = share_rows(plan.data, rows)
+    sharing = {*owners, *delegates}
+    alone = sum(rows.get(a.mailbox.casefold(), -1) not in sharing for a in here)
+    if len(here) <= FEW:
+        yield (
+            f"These are {', '.join(a.mailbox for a in here)}."
+            if len(here) > 1
+            else (f"This is {here[0].mailbox}.")
+        )
+    if alone:
+        verb = "shares" if alone == 1 else "share"
+        yield f"{alone:,} of {len(here):,} {verb} with nobody: any window would do."
+
+
 def _pinned(plan: Plan, window: Window) -> Iterator[str]:
     prices = [p for p in plan.metrics.pin_prices if p.pin.window == window.id]
     if prices:
@@ -156,13 +188,11 @@ def _gap(plan: Plan, place: int) -> Iterator[str]:
     gap = plan.metrics.per_gap[place]
     begin, end = _times(plan, place)
     zone = ZoneInfo(plan.zone)
-    first = f"window {gap.after}" if gap.after else "the start of the project"
-    last = "the deadline" if gap.before == "deadline" else f"window {gap.before}"
+    first = f"the end of window {gap.after}" if gap.after else "the start of the project"
+    last = "the deadline" if gap.before == "deadline" else f"the end of window {gap.before}"
     between = f"{time_text(begin, zone)} to {time_text(end, zone)}, {plan.zone}"
     frozen = f", in them the freeze {', '.join(map(repr, gap.freezes))}" if gap.freezes else ""
-    yield (
-        f"Between the ends of {first} and of {last} lie {days_text(gap.days)} ({between}){frozen}."
-    )
+    yield f"Between {first} and {last} lie {days_text(gap.days)} ({between}){frozen}."
     if not gap.cut_weight:
         yield "Nothing is cut meanwhile."
         return
@@ -228,19 +258,18 @@ def _to_the_second(moment: datetime) -> datetime:
     return (moment + timedelta(milliseconds=500)).replace(microsecond=0)
 
 
-def _joining(plan: Plan, window: Window, capacity: WindowCapacity | None) -> Iterator[str]:
+def _joining(plan: Plan, capacity: WindowCapacity) -> Iterator[str]:
     """The cheapest few who had better move with the pilot, if it has room for them."""
-    if capacity is None:
-        return
     problem = compile_problem(plan.data)
     joined, saved = _closure(plan, problem, capacity)
     if joined and saved >= WORTH * plan.metrics.exposure:
         size = size_text(sum(mailbox.size_bytes for mailbox in joined))
         named = ", ".join(mailbox.identity for mailbox in joined)
         percent = 100 * saved / plan.metrics.exposure
+        pilot = capacity.window.id
         yield (
             f"With {count_text(len(joined), 'more mailbox', 'more mailboxes')} ({size}) in"
-            f" {window.id} the plan would cost {cost_text(saved)} less ({percent:.0f} %),"
+            f" {pilot} the plan would cost {cost_text(saved)} less ({percent:.0f} %),"
             f" all others staying where they are: {named}."
         )
 
@@ -264,25 +293,27 @@ def _closure(
     free = _near(data, problem, here)
     free |= _near(data, problem, free) - here
     partners = partners_of(data, problem.rows, free)
+
+    def gain(row: int) -> float:
+        paid = cost_on_day(data, partners[row], days, days[row])
+        return paid - cost_on_day(data, partners[row], days, day)
+
+    gains = {row: gain(row) for row in free}
     joined: list[PlanMailbox] = []
     saved, best, most = 0.0, 0, 0.0
     while len(joined) < min(JOINING, seats):
-        gains = {
-            row: cost_on_day(data, partners[row], days, days[row])
-            - cost_on_day(data, partners[row], days, day)
-            for row in free
-            if problem.size[row] <= room
-        }
-        if not gains:
+        fitting = (row for row in gains if problem.size[row] <= room)
+        row = max(fitting, key=lambda row: (gains[row], -row), default=-1)
+        if row < 0:
             break
-        row = max(gains, key=lambda row: (gains[row], -row))
-        saved += gains[row]
+        saved += gains.pop(row)
         days[row] = day
         room -= problem.size[row]
-        free.remove(row)
         joined.append(data.mailboxes[row])
         if saved > most:
             best, most = len(joined), saved
+        for near in {partner.row for partner in partners[row]} & gains.keys():
+            gains[near] = gain(near)
     return joined[:best], most
 
 

@@ -180,7 +180,8 @@ def _spans(
         for b, (total, available) in enumerate(totals, start=a):
             if total > available:
                 who, taker = _who(problem, a, b) + of, _taker(problem, a, b)
-                raise ShortOf(who, taker, limit(a, b), total, available, counted)
+                dropped = problem.dropped if (a, b) == (0, count - 1) else ()
+                raise ShortOf(who, taker, limit(a, b), total, available, counted, dropped)
 
 
 def _who(problem: Problem, a: int, b: int) -> str:

@@ -41,13 +41,16 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """The function in machine code, kept on disk where there is a folder for it."""
+    """The function in machine code, kept on disk where there is a folder for it.
+
+    It lets other threads work meanwhile.
+    """
     if not COMPILED:
         return function
     try:
-        return cast(Function, njit(cache=True)(function))
+        return cast(Function, njit(cache=True, nogil=True)(function))
     except RuntimeError:  # no folder can be written
-        return cast(Function, njit(function))
+        return cast(Function, njit(nogil=True)(function))
 
 
 class Seating(NamedTuple):
@@ -251,15 +254,16 @@ def costs_of(
 def insert(field: Field, seating: Seating, wanted: Ints, order: Ints) -> int:
     """Seat these rows one by one: where they are wanted, else where it costs least.
 
-    `wanted` (n) is a window or NOWHERE. First all that fit where they are wanted, then the
-    others, in the same order. Gives the number of those for whom there is no room.
+    Who has a seat keeps it. `wanted` (n) is a window or NOWHERE. First all that fit where they
+    are wanted, then the others, in the same order. Gives the number of those for whom there is
+    no room.
     """
     windows = len(field.day)
     late, early, costs = np.zeros(windows), np.zeros(windows), np.zeros(windows)
     left = 0
     for v in order:
         t = wanted[v]
-        if t >= 0 and field.allowed[v, t] and may_move(field, seating, v, t):
+        if seating.x[v] < 0 and t >= 0 and field.allowed[v, t] and may_move(field, seating, v, t):
             seat(field, seating, v, t)
     for v in order:
         if seating.x[v] >= 0:

@@ -35,7 +35,7 @@ from mailmig.rules.planning.refusals import NoRoom
 from mailmig.rules.planning.room import NOWHERE, Draft
 from mailmig.rules.planning.settings import PlanSettings
 from mailmig.rules.planning.tidy import tidy
-from mailmig.rules.planning.wording import listed, mailboxes_text
+from mailmig.rules.planning.wording import UNFINISHED, listed, mailboxes_text
 
 if TYPE_CHECKING:
     from mailmig.rules.planning.field import Field, Ints
@@ -128,10 +128,15 @@ def finish(
     now: datetime,
     settings: PlanSettings,
     snapshot: str = "",
+    least: float = 0.0,
 ) -> Plan:
-    """The plan with the best of the windows that were found, and databases for all."""
+    """The plan with the best of the windows that were found, and databases for all.
+
+    No windows that keep the rules of `start` cost less than `least` weight-days.
+    """
     draft = _best(start, found, settings.wrong_site)
-    return plan_of(draft, start.notes, now, settings, snapshot)
+    plan = plan_of(draft, start.notes, now, settings, snapshot)
+    return replace(plan, bounds=replace(plan.bounds, same_pilot=max(least, plan.bounds.exposure)))
 
 
 def plan_of(
@@ -168,16 +173,18 @@ def _outside(problem: Problem) -> tuple[PlanBounds, Comparison | None]:
     try:
         from mailmig.rules.planning.baselines import compare
         from mailmig.rules.planning.field import field_of
-        from mailmig.rules.planning.lower_bounds import BOUNDED, boundary_bound
+        from mailmig.rules.planning.lower_bounds import boundary_bound
     except ImportError:
         return found, None
     if not problem.todo:
         return found, None
-    field = field_of(problem, unlocked=False)
-    # the bound is for any plan, the pilot open to all; nothing is searched for above BOUNDED
-    bound = boundary_bound(field_of(problem, unlocked=True) if field.rows <= BOUNDED else field)
-    found = replace(found, exposure=bound.least, proven=bound.proven, searched=bound.computed)
-    return found, compare(problem, field)
+    # the bound is for any plan: the pilot open to all
+    bound = boundary_bound(field_of(problem, unlocked=True))
+    least = bound.least
+    found = replace(
+        found, exposure=least, proven=bound.proven, searched=bound.computed, same_pilot=least
+    )
+    return found, compare(problem, field_of(problem, unlocked=False))
 
 
 def _with_field(start: Start) -> Start:
@@ -207,8 +214,7 @@ def _slower() -> Iterator[Note]:
     for there, name in ((COMPILED, "numba"), (mapping.available(), "mtkahypar")):
         if not there:
             yield Note(
-                f"{name} is missing (install mailmig[plan]): the search is slower, and a"
-                " better plan may exist"
+                f"{name} is missing (install mailmig[plan]): the search is slower, and {UNFINISHED}"
             )
 
 
@@ -222,7 +228,8 @@ def _best(start: Start, found: "Sequence[Ints]", wrong_site: float) -> Draft:
 
     most = exposure_of(field, start.windows) * (1 + CRUMB)
     least, best = price(field, start.windows), start.draft
-    for x in sorted([*found, *_in_order(start)], key=lambda x: price(field, x)):
+    # equal prices go by the windows themselves: answers come in any order
+    for x in sorted([*found, *_in_order(start)], key=lambda x: (price(field, x), x.tolist())):
         if price(field, x) >= least * (1 - CRUMB):
             break
         draft = _settled(start, x, wrong_site)

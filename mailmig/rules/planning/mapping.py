@@ -6,9 +6,11 @@ two limits of a window at once (bytes and numbers are added up as parts of what 
 take; bytes copied ahead are left out), ranges of windows, different costs of the two directions (their mean counts), and
 fractions: weights, sizes and days are whole numbers. So its answer is a wish, and is seated
 and polished afterwards. It is not the same twice, not even from one seed, unless it is asked
-to be, which takes some ten times as long.
+to be, which takes some ten times as long. Its seed hardly matters then: the order of the rows
+does, so they are shuffled.
 """
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +29,9 @@ SLACK = 1.01
 # Parts of a day by which gaps are told apart.
 STEPS_PER_DAY = 4
 
+# The library has one seed for the whole process.
+_ONE_AT_A_TIME = Lock()
+
 
 def available() -> bool:
     try:
@@ -43,44 +48,58 @@ def mapped(field: Field, seed: int, threads: int, same: bool = False) -> Ints:
     """
     import mtkahypar
 
-    engine = mtkahypar.initialize(threads, False)
-    mtkahypar.set_seed(seed)
-    preset = mtkahypar.PresetType.DETERMINISTIC if same else mtkahypar.PresetType.DEFAULT
-    context = engine.context_from_preset(preset)
-    context.logging = False
-    weight, most = _loads(field)
-    windows = len(most)
-    context.set_mapping_parameters(windows, 0.03)
-    context.set_individual_target_block_weights(most.tolist())
-    graph = _graph(engine, context, field, weight)
-    graph.add_fixed_vertices([*_fixed(field).tolist(), 0], windows)
-    path = [(t, t + 1) for t in range(windows - 1)]
-    gaps = np.maximum(1, np.rint(field.gaps * STEPS_PER_DAY)).astype(np.int64)
-    target = engine.create_target_graph(context, windows, windows - 1, path, gaps.tolist())
-    return np.array(graph.map_onto_graph(target, context).get_partition()[:-1], np.int64)
+    with _ONE_AT_A_TIME:
+        engine = mtkahypar.initialize(threads, False)
+        mtkahypar.set_seed(seed)
+        preset = mtkahypar.PresetType.DETERMINISTIC if same else mtkahypar.PresetType.DEFAULT
+        context = engine.context_from_preset(preset)
+        context.logging = False
+        weight, most = _loads(field)
+        windows = len(most)
+        context.set_mapping_parameters(windows, 0.03)
+        context.set_individual_target_block_weights(most.tolist())
+        number = np.random.default_rng(seed).permutation(field.rows)  # of each row
+        graph = _graph(engine, context, field, weight, np.append(number, field.rows))
+        fixed = np.empty_like(weight)
+        fixed[number] = _fixed(field)
+        graph.add_fixed_vertices([*fixed.tolist(), 0], windows)
+        path = [(t, t + 1) for t in range(windows - 1)]
+        gaps = np.maximum(1, np.rint(field.gaps * STEPS_PER_DAY)).astype(np.int64)
+        target = engine.create_target_graph(context, windows, windows - 1, path, gaps.tolist())
+        found = graph.map_onto_graph(target, context).get_partition()
+    return np.array(found, np.int64)[number]
 
 
 def _graph(
-    engine: "mtkahypar.Initializer", context: "mtkahypar.Context", field: Field, weight: Ints
+    engine: "mtkahypar.Initializer",
+    context: "mtkahypar.Context",
+    field: Field,
+    weight: Ints,
+    number: Ints,
 ) -> "mtkahypar.Graph":
-    """All shares, and one vertex in the first window for all that were moved before."""
+    """All shares, and one vertex, the last, in the first window for all that were moved before.
+
+    `number` (n + 1) is the vertex of each row, and of that one.
+    """
     own = np.repeat(np.arange(field.rows), np.diff(field.indptr))
     once, still = own < field.indices, np.flatnonzero(field.still > 0)
     ends = (
         np.concatenate([own[once], still]),
         np.concatenate([field.indices[once], np.full(len(still), field.rows)]),
     )
-    edges = np.column_stack(ends)
+    edges = number[np.column_stack(ends)]
     cost = np.concatenate([(field.late + field.early)[once], 2 * field.still[still]])
     span = field.day[-1] - field.day[0]
     finest = LARGEST / max(1.0, float(cost.sum()) * span * STEPS_PER_DAY)
     costs = np.maximum(1, np.rint(cost * min(1.0, finest))).astype(np.int64)
+    weights = np.ones(field.rows + 1, np.int64)
+    weights[number[:-1]] = weight
     return engine.create_graph(
         context,
         field.rows + 1,
         len(edges),
         edges.tolist(),
-        [*weight.tolist(), 1],
+        weights.tolist(),
         costs.tolist(),
     )
 

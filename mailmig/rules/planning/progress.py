@@ -89,14 +89,10 @@ def midway(
 def held(data: PlanData, old: Sequence[Assignment], announced: Iterable[str]) -> PlanData:
     """The data for a plan from nothing that keeps announced windows: their people and no others."""
     told = set(announced)
-    people = [a for a in old if a.window in told]
-    number = Counter(a.window for a in people)
     pending = {m.identity.casefold() for m in data.mailboxes if m.state is State.PENDING}
-    pins = [
-        Pin(a.mailbox, "was told so", window=a.window)
-        for a in people
-        if a.mailbox.casefold() in pending
-    ]
+    people = [a for a in old if a.window in told and a.mailbox.casefold() in pending]
+    number = Counter(a.window for a in people)
+    pins = [Pin(a.mailbox, "was told so", window=a.window) for a in people]
     windows = tuple(
         replace(w, max_mailboxes=number[w.id]) if w.id in told else w for w in data.calendar.windows
     )

@@ -6,6 +6,9 @@ from mailmig.model.errors import MailmigError
 from mailmig.model.migration import Pin
 from mailmig.rules.planning.wording import mailboxes_text, size_text
 
+# So many windows that are not used are named.
+DROPPED = 5
+
 
 class Infeasible(MailmigError):
     """No plan: the sentence names the resource that binds and how much of it is missing."""
@@ -15,7 +18,7 @@ class ShortOf(Infeasible):
     """Sums do not fit: add windows, servers or room, or move less.
 
     `who` cannot be taken by `taker`, because of `limit`. `needed` and `available` are bytes,
-    or mailboxes where `counted` is set.
+    or mailboxes where `counted` is set. `dropped` are (window, reason): what is not counted.
     """
 
     def __init__(
@@ -26,12 +29,16 @@ class ShortOf(Infeasible):
         needed: int,
         available: int,
         counted: bool = False,
+        dropped: Sequence[tuple[str, str]] = (),
     ) -> None:
         text = mailboxes_text if counted else size_text
+        gone = "; ".join(f"{window} {reason}" for window, reason in dropped[:DROPPED])
+        more = f" and {len(dropped) - DROPPED} more" if len(dropped) > DROPPED else ""
+        aside = f" (not counted: {gone}{more})" if gone else ""
         super().__init__(
             f"no plan is possible: {who} {'are' if counted else 'have'} {text(needed)}, but"
             f" {taker} can take only {text(available)} ({limit}):"
-            f" {text(needed - available)} too many"
+            f" {text(needed - available)} too many{aside}"
         )
         self.who = who
         self.taker = taker

@@ -9,7 +9,6 @@ they are inserted like new ones, the largest first.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from math import inf
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from mailmig.rules.planning.kernels import NOWHERE
 from mailmig.rules.planning.maker import plan_of
 from mailmig.rules.planning.placing import settle_all
 from mailmig.rules.planning.problem import Problem, compile_problem
-from mailmig.rules.planning.replanning import LOYALTY, Again, anchored, replanned
+from mailmig.rules.planning.replanning import Again, anchored, replanned
 from mailmig.rules.planning.room import Draft
 from mailmig.rules.planning.settings import PlanSettings
 from mailmig.rules.planning.tidy import tidy
@@ -71,7 +70,8 @@ def remake(
     require_feasible(problem)
     places = {assignment.mailbox.casefold(): assignment for assignment in old}
     had = [places.get(problem.name(row).casefold()) for row in problem.todo]
-    again = _again(problem, had, announced, settings.seed, changes)
+    most = int(MOST_CHANGED * len(problem.size)) if changes else 0
+    again = replanned(_field(problem, had, announced), settings.seed, most)
     draft = again and _draft(problem, had, again, settings.wrong_site)
     if not draft:
         return None
@@ -81,25 +81,7 @@ def remake(
     return Remade(plan, changed, inserted)
 
 
-def _again(
-    problem: Problem,
-    had: Sequence[Assignment | None],
-    announced: frozenset[str],
-    seed: int,
-    changes: bool,
-) -> Again | None:
-    """Dearer and dearer anchors, until no more than a few leave their windows."""
-    most = int(MOST_CHANGED * len(problem.size))
-    for loyalty in (*(LOYALTY * 2**n for n in range(6)), inf) if changes else (inf,):
-        again = replanned(_field(problem, had, announced, loyalty), seed)
-        if again is None or len(again.changed) <= most:
-            break
-    return again
-
-
-def _field(
-    problem: Problem, had: Sequence[Assignment | None], announced: frozenset[str], loyalty: float
-) -> Field:
+def _field(problem: Problem, had: Sequence[Assignment | None], announced: frozenset[str]) -> Field:
     """The field with anchors; where somebody was before, he may be again, in a pilot too."""
     field = field_of(problem, unlocked=False)
     position = {capacity.window.id: t for t, capacity in enumerate(problem.windows)}
@@ -108,7 +90,7 @@ def _field(
         if old[v] >= 0 and problem.first[row] <= old[v] <= problem.last[row]:
             field.allowed[v, old[v]] = True
     told = np.array([capacity.window.id in announced for capacity in problem.windows], np.bool_)
-    return anchored(field, old, told, loyalty)
+    return anchored(field, old, told)
 
 
 def _draft(

@@ -1,11 +1,11 @@
 """The search for windows: one start, one seed, one answer.
 
-Up to `ANNEALED` mailboxes: simulated annealing, hot from the start for odd seeds, and warm
-from the mapping for even ones; which is better depends on the organisation. Above: the
+Up to `ANNEALED` mailboxes: simulated annealing, hot from the start for odd seeds, and tepid
+from several mappings for even ones; which is better depends on the organisation. Above: the
 mapping onto the path of windows, seated again under all limits, then greedy passes with swaps
 and a short, cool annealing.
-Where numba is missing, passes over the sparse product take the place of both kinds of
-loops; where Mt-KaHyPar is missing, the passes begin at the start that was given.
+Where numba is missing, passes over the sparse product take the place of most loops, with a
+little annealing in plain Python; where Mt-KaHyPar is missing, they begin at the given start.
 
 The answer is never worse than the start, and never breaks a limit of a window. The same
 start and seed give the same answer, except above `ANNEALED` mailboxes.
@@ -23,6 +23,7 @@ from mailmig.rules.planning.kernels import (
     anneal,
     change,
     change_of_swap,
+    costs_of,
     greedy,
     insert,
     may_move,
@@ -41,16 +42,21 @@ ANNEALED = 2000
 # of a hundred elsewhere (measured: 0.028 of alphabetical at 300, 0.128 at 0.4).
 HOT, COLD = 300.0, 0.05
 PROPOSALS = 10_000  # per mailbox
-# With few mailboxes many short runs find what one long run misses: the sizes of the largest
-# decide, and annealing seldom changes them. Each run has so many proposals per mailbox.
-FEW, FEW_RUNS, FEW_PROPOSALS = 200, 12, 4_000
-VERY_FEW, VERY_FEW_RUNS = 15, 4
+# With few mailboxes many short runs, each from other windows, find what one long run misses:
+# the sizes of the largest decide, and annealing seldom changes them. Below so many mailboxes:
+# runs, and proposals per mailbox in each.
+FEW = ((15, 16, 1_000), (50, 48, 1_000), (200, 24, 2_000))
 FEW_HOT = (HOT, 30.0)
+SCATTER = 0.5  # of the sizes by which they are seated then
 
 # Fewer mailboxes are not worth a mapping.
 MAPPED = 30
 
-# After the mapping: a little warmth, for as long as it is worth it.
+# Up to ANNEALED: several mappings, each annealed for a short while (per mailbox). They differ
+# more in the end than in what they cost before.
+MAPPINGS, TEPID, TEPID_PROPOSALS = 4, 10.0, 2_000
+
+# Above: a little warmth, for as long as it is worth it.
 WARM = 3.0
 WARM_PROPOSALS = 400
 WARM_AT_MOST = 5_000_000
@@ -59,7 +65,10 @@ WARM_AT_MOST = 5_000_000
 STILL_MOVING = 0.0005
 PASSES = 30
 
-# Without a compiler: candidates per pass, members that are tried as partners of a swap.
+# Without a compiler: annealing in all, cooler than with one, since it is short.
+PLAIN_HOT, PLAIN_RUNS, PLAIN_PROPOSALS = 100.0, 2, 200_000
+
+# Passes, and members that are tried as partners of a swap.
 SPARSE_PASSES = 60
 SPARSE_PARTNERS = 6
 
@@ -73,11 +82,35 @@ def searched(field: Field, start: Ints, seed: int, threads: int = 1) -> Ints:
     if not len(free) or field.windows < 2:
         return start
     rng = np.random.default_rng(seed)
-    if field.rows <= ANNEALED and COMPILED:
+    if not COMPILED:
+        found = _uncompiled(field, start, free, seed, threads, rng)
+    elif field.rows <= ANNEALED:
         found = _annealed(field, start, free, seed, rng)
     else:
         found = _mapped(field, start, free, seed, threads, rng)
+    found = _ended_sooner(field, found)
     return found if price(field, found) < price(field, start) else start
+
+
+def _ended_sooner(field: Field, x: Ints) -> Ints:
+    """The last windows emptied, one by one, as long as that is worth what it costs.
+
+    No single mailbox makes the end come sooner, so no search for single changes sees it.
+    """
+    seating, (late, early, costs) = seated(field, x), np.zeros((3, field.windows))
+    while (last := int(seating.x.max())) > 0:
+        before = np.array(seating.x)
+        for v in np.flatnonzero(before == last).tolist():
+            costs_of(field, seating, v, late, early, costs)
+            for t in np.argsort(costs[:last], kind="stable").tolist():
+                if field.allowed[v, t] and may_move(field, seating, v, t):
+                    move(field, seating, v, t)
+                    break
+            else:
+                return before
+        if price(field, seating.x) >= price(field, before):
+            return before
+    return seating.x
 
 
 def price(field: Field, x: Ints) -> float:
@@ -85,7 +118,7 @@ def price(field: Field, x: Ints) -> float:
     cost = exposure_of(field, x)
     away = (field.anchor >= 0) & (field.anchor != x)
     last = field.day[x].max() if len(x) else 0.0
-    return cost + float(field.loyalty[away].sum()) + HURRY * field.weight * float(last)
+    return cost + float(field.loyalty[away].sum()) + HURRY * (field.weight or 1.0) * float(last)
 
 
 def seated(field: Field, x: Ints) -> Seating:
@@ -100,27 +133,46 @@ def usual_cost(field: Field) -> float:
     """A usual gap times a usual weight: the scale of a proposal's cost."""
     weights = (field.late + field.early) / 2
     some = weights[weights > 0]
-    return float(np.median(field.gaps)) * (float(np.median(some)) if len(some) else 1.0)
+    gap = float(np.median(field.gaps)) if field.windows > 1 else 1.0
+    return gap * (float(np.median(some)) if len(some) else 1.0)
 
 
 def _annealed(field: Field, start: Ints, free: Ints, seed: int, rng: np.random.Generator) -> Ints:
-    if len(free) < FEW:
-        runs = FEW_RUNS if len(free) >= VERY_FEW else VERY_FEW_RUNS
-        proposals, temperatures = FEW_PROPOSALS * len(free), [*FEW_HOT] * (runs // 2)
-    else:
-        proposals, temperatures = PROPOSALS * len(free), [HOT]
-    begin = start
-    if seed % 2 == 0 and len(free) >= MAPPED and mapping.available():
-        begin = _from_mapping(field, mapping.mapped(field, seed, 1, same=True), start)
-        temperatures[-1] = WARM
+    """The best of several runs."""
+    runs = _runs(field, start, free, seed, rng)
     scale, best = max(usual_cost(field), 1e-6), start
-    for hot in temperatures:
+    for begin, heat, proposals in runs:
         seating = seated(field, begin)
-        anneal(field, seating, free, proposals, hot * scale, COLD * scale, rng)
-        _polish(field, seating, free, rng)
+        anneal(field, seating, free, proposals, heat * scale, COLD * scale, rng)
+        polish(field, seating, free, rng)
         if price(field, seating.x) < price(field, best):
             best = seating.x
     return best
+
+
+def _runs(
+    field: Field, start: Ints, free: Ints, seed: int, rng: np.random.Generator
+) -> Iterator[tuple[Ints, float, int]]:
+    """Windows to begin with, the heat, proposals. Hot runs forget the start, the others do not."""
+    few = next((of for of in FEW if len(free) < of[0]), None)
+    if few is not None:
+        _, number, each = few
+        for n in range(number):
+            yield _scattered(field, start, rng), FEW_HOT[n % 2], each * len(free)
+    if seed % 2 == 0 and len(free) >= MAPPED and mapping.available():
+        for n in range(MAPPINGS):
+            wish = mapping.mapped(field, MAPPINGS * seed + n, 1, same=True)
+            yield _from_mapping(field, wish, start), TEPID, TEPID_PROPOSALS * len(free)
+    elif few is None:
+        yield start, HOT, PROPOSALS * len(free)
+
+
+def _scattered(field: Field, start: Ints, rng: np.random.Generator) -> Ints:
+    """Windows by chance, the large ones first, more or less; `start` where that does not fit."""
+    seating = nobody_seated(field)
+    order = np.argsort(-field.size * rng.lognormal(0, SCATTER, field.rows), kind="stable")
+    wish = rng.integers(0, field.windows, field.rows)
+    return start if insert(field, seating, wish, order) else seating.x
 
 
 def _mapped(
@@ -128,19 +180,37 @@ def _mapped(
 ) -> Ints:
     """The better of two ways: from the mapping where there is one, and from the start."""
     begin = start
-    if field.rows > ANNEALED and mapping.available():
+    if mapping.available():
         begin = _from_mapping(field, mapping.mapped(field, seed, threads), start)
     seating = seated(field, begin)
-    if not COMPILED:
-        sparse_passes(field, seating, rng)
-        return seating.x
-    _polish(field, seating, free, rng)
+    polish(field, seating, free, rng)
     scale = max(usual_cost(field), 1e-6)
     proposals = min(WARM_AT_MOST, WARM_PROPOSALS * len(free))
     before = seating.x.copy()
     anneal(field, seating, free, proposals, WARM * scale, COLD * scale, rng)
-    _polish(field, seating, free, rng)
+    polish(field, seating, free, rng)
     return seating.x if price(field, seating.x) < price(field, before) else before
+
+
+def _uncompiled(
+    field: Field, start: Ints, free: Ints, seed: int, threads: int, rng: np.random.Generator
+) -> Ints:
+    """Sparse passes, and as much annealing as plain Python does in seconds."""
+    begin, heat = start, PLAIN_HOT
+    if len(free) >= MAPPED and mapping.available():
+        small = field.rows <= ANNEALED
+        begin = _from_mapping(field, mapping.mapped(field, seed, threads, same=small), start)
+        heat = WARM
+    best, scale = begin, max(usual_cost(field), 1e-6)
+    seating = seated(field, begin)
+    sparse_passes(field, seating, rng)
+    for _ in range(PLAIN_RUNS):
+        if price(field, seating.x) < price(field, best):
+            best = seating.x
+        seating = seated(field, best)
+        anneal(field, seating, free, PLAIN_PROPOSALS, heat * scale, COLD * scale, rng)
+        sparse_passes(field, seating, rng)
+    return seating.x if price(field, seating.x) < price(field, best) else best
 
 
 def _from_mapping(field: Field, wish: Ints, start: Ints) -> Ints:
@@ -150,7 +220,8 @@ def _from_mapping(field: Field, wish: Ints, start: Ints) -> Ints:
     return start if left or price(field, seating.x) > price(field, start) else seating.x
 
 
-def _polish(field: Field, seating: Seating, free: Ints, rng: np.random.Generator) -> None:
+def polish(field: Field, seating: Seating, free: Ints, rng: np.random.Generator) -> None:
+    """Greedy passes, until hardly anybody finds something better."""
     for _ in range(PASSES):
         if greedy(field, seating, rng.permutation(free), rng) <= STILL_MOVING * len(free):
             break

@@ -14,6 +14,9 @@ from mailmig.rules.planning.problem import rows_of
 from mailmig.rules.planning.settings import PlanSettings
 from mailmig.rules.planning.wording import count_text, listed
 
+# A mailbox with so many delegates, as a part of all mailboxes, is everybody's.
+CROWD = 0.5
+
 
 def configured(data: PlanData, settings: PlanSettings) -> PlanData:
     """The data with what the settings say about directions and logs.
@@ -60,7 +63,11 @@ def tidy(data: PlanData, settings: PlanSettings) -> PlanData:
         if other is None or share.weight > other.weight:
             kept[key] = _named(share, owner, delegate)
     shares = tuple(kept.values())
-    notes = (*_share_notes(unknown, selves, twice), *_service_notes(data, shares, settings))
+    notes = (
+        *_share_notes(unknown, selves, twice),
+        *_service_notes(data, shares, settings),
+        *_crowd_notes(data, shares, settings),
+    )
     pins = tuple(
         replace(pin, identity=names.get(pin.identity.casefold(), pin.identity)) for pin in data.pins
     )
@@ -84,9 +91,25 @@ def service_accounts(
     }
 
 
-def service_note(accounts: dict[str, int]) -> Note:
+def service_note(accounts: dict[str, int], weights: str = "low weight") -> Note:
     named = [f"{name} ({count_text(number, 'right')})" for name, number in accounts.items()]
-    return listed("service accounts: rights on very many mailboxes, low weight", named)
+    return listed(f"service accounts: rights on very many mailboxes, {weights}", named)
+
+
+def _crowd_notes(
+    data: PlanData, shares: tuple[Share, ...], settings: PlanSettings
+) -> Iterator[Note]:
+    """Mailboxes that nearly everybody uses: whenever they move, somebody is cut."""
+    pairs = {(share.owner, share.delegate) for share in shares}
+    numbers = Counter(owner for owner, _ in pairs)
+    least = max(settings.service_least, CROWD * len(data.mailboxes))
+    named = [
+        f"{owner} ({count_text(number, 'delegate')})"
+        for owner, number in numbers.most_common()
+        if number > least
+    ]
+    if named:
+        yield listed("used by more than half of all: whenever they move, somebody is cut", named)
 
 
 def _named(share: Share, owner: str, delegate: str) -> Share:
@@ -111,4 +134,6 @@ def _service_notes(
     pairs = {(share.owner, share.delegate) for share in shares}
     accounts = service_accounts(pairs, len(data.mailboxes), settings)
     if accounts:
-        yield service_note(accounts)
+        most = max(share.weight for share in shares if share.delegate in accounts)
+        low = most <= settings.service_weight
+        yield service_note(accounts, "low weight" if low else "with the weights that were given")

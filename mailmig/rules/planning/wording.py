@@ -8,6 +8,9 @@ from mailmig.model.migration import Note
 # So many subjects of a note are kept; their number is always said.
 LISTED = 200
 
+# How a note ends that says why the search was no whole one.
+UNFINISHED = "a better plan may exist"
+
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 

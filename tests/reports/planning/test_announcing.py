@@ -39,10 +39,32 @@ def test_each_person_of_the_window_has_a_line_that_says_what_is_apart() -> None:
         {
             "mailbox": "jörg@köln",
             "apart_en": "info@köln (from 12 January 2027 to 14 January 2027)",
-            "apart_de": "info@köln (vom 12. Januar 2027 bis 14. Januar 2027)",
+            "apart_de": "info@köln (vom 12. Januar 2027 bis zum 14. Januar 2027)",
+            "still_en": "info@köln (from 12 January 2027 to 14 January 2027)",
+            "still_de": "info@köln (vom 12. Januar 2027 bis zum 14. Januar 2027)",
         },
-        {"mailbox": "ben@köln", "apart_en": "none", "apart_de": "keine"},
-    ]
+        {"mailbox": "ben@köln", "apart_en": "none", "apart_de": "keine", "still_en": "none",
+         "still_de": "keine"},
+    ]  # fmt: skip
+
+
+def test_after_the_move_nobody_is_told_of_what_is_together_by_then() -> None:
+    """ben moves on the 14th, after info and before the room, both of which he uses."""
+    shares = tuple(Share(owner, "ben@köln", "SendAs", 3.0) for owner in ("info@köln", "raum@köln"))
+    plan = assigned(
+        replace(DATA, shares=shares), w1="info@köln jörg@köln", w2="ben@köln", w3="raum@köln"
+    )
+    line = people(texts(plan, "w2")["people.csv"])[0]
+    assert line["apart_en"].startswith("info@köln (") and "raum@köln (" in line["apart_en"]
+    assert line["still_en"] == "raum@köln (from 14 January 2027 to 16 January 2027)"
+    assert line["still_de"] == "raum@köln (vom 14. Januar 2027 bis zum 16. Januar 2027)"
+
+
+def test_a_move_is_on_the_day_on_which_its_window_begins() -> None:
+    """A window from the evening to the next morning is called by its evening."""
+    assert texts(PLAN, "w1")["before.en.txt"].startswith(
+        "Subject: Your mailbox moves on Monday, 11 January 2027\n"
+    )
 
 
 def test_mails_name_the_times_in_the_zone_of_the_plan_and_leave_the_fields_for_mail_merge() -> None:
@@ -55,7 +77,9 @@ def test_mails_name_the_times_in_the_zone_of_the_plan_and_leave_the_fields_for_m
     assert "bis: Dienstag, 12. Januar 2027, 01:00 Uhr (Europe/Berlin)" in german
     for name, mail in files.items():
         if name.endswith(".txt"):
-            assert "{{mailbox}}" in mail and f"{{{{apart_{name.split('.')[1]}}}}}" in mail
+            moment, language, _ = name.split(".")
+            field = {"before": "apart", "after": "still"}[moment]
+            assert "{{mailbox}}" in mail and f"{{{{{field}_{language}}}}}" in mail
             assert max(map(len, mail.splitlines())) <= 100
 
 

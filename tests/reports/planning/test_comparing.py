@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailmig.model.document import Figures, Note
+from mailmig.model.document import Figures, Note, Paragraph
 from mailmig.model.migration import Pin, PlanMailbox, Share
 from mailmig.render import delimited, text
 from mailmig.reports.planning.comparing import compose
@@ -24,6 +24,8 @@ def test_what_changes_is_said_for_the_whole_per_window_and_per_mailbox() -> None
     figures = next(block for block in document.blocks if isinstance(block, Figures))
     exposure = figures.figures[0]
     assert (exposure.value, exposure.remark) == (0.0, "before: 10 (-100 %)")
+    said = [block.text for block in document.blocks if isinstance(block, Paragraph)]
+    assert said == ["b2 parts people for 0 weight-days, 100 % less than a1 with 10."]
     tables = {table.key: table for table in document.tables}
     assert [(row[0], *row[2:]) for row in tables["windows"].rows] == [
         ("w1", 2, 2, 0), ("w2", 1, 1, 0),
@@ -35,6 +37,7 @@ def test_what_changes_is_said_for_the_whole_per_window_and_per_mailbox() -> None
 
 def test_a_plan_beside_itself_differs_in_nothing() -> None:
     said = text.render(compose(APART, APART, ("a1", "a1"), "same"))
+    assert "a1 parts people for 10 weight-days, as a1 does." in said
     assert "0 mailboxes in another window" in said and "same input" not in said
 
 

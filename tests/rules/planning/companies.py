@@ -6,7 +6,8 @@ and sites; assistants, calendars, rooms, and a service account with rights every
 are drawn without regard to departments, so an order by name is an order by chance.
 
 The calendar has a pilot a week ahead, nights and long Saturdays, and a freeze of two weeks
-in the middle. `baselines` says whether an organisation is as hard as a real one.
+in the middle. `baselines` says whether an organisation is as hard as a real one, and draws
+until it is.
 """
 
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ NIGHT_H, SATURDAY_H, PILOT_H = 8, 20, 4
 PILOT_BYTES = 0.03  # of all bytes
 
 
-def company(count: int, seed: int = 1, windows: int = 8) -> PlanData:
+def company(count: int, seed: int | str = 1, windows: int = 8) -> PlanData:
     """An organisation of `count` mailboxes and about four shares for each."""
     made = _Made(Random(seed), count)
     made.people()
@@ -53,7 +54,7 @@ def company(count: int, seed: int = 1, windows: int = 8) -> PlanData:
     return _around(made, windows)
 
 
-def dense(seed: int = 1, count: int = 1000, edges: int = 16_000) -> PlanData:
+def dense(seed: int | str = 1, count: int = 1000, edges: int = 16_000) -> PlanData:
     """Who writes to whom: heavy-tailed degrees, 40 groups that overlap, no hierarchy."""
     random = Random(seed)
     made = _Made(random, count)

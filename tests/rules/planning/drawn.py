@@ -99,6 +99,8 @@ def problems(
         data,
         shares=tuple(draw(st.lists(shares, max_size=20))),
         new_delegate=draw(st.sampled_from((1.0, 1.0, 0.0, 2.0))),
+        new_owner=draw(st.sampled_from((1.0, 1.0, 0.0, 3.0))),
+        department_share=draw(st.sampled_from((1.0, 1.0, 1.0, 0.5))),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,9 @@ from mailmig.model.migration import (
     Pin,
     PlanData,
     PlanMailbox,
+    PlanMetrics,
     Rule,
+    Share,
     SourceLimit,
     State,
     Target,
@@ -146,6 +149,38 @@ def test_figures_must_fit_the_assignments() -> None:
     edited = tuple(replace(a, window=last) if a == other else a for a in made.assignments)
     assert Rule.FIGURES in {v.rule for v in check(replace(made, assignments=edited))}
     assert first != last
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: {"exposure": m.exposure - 1},
+        lambda m: {"delegates_cut": m.delegates_cut - 1},
+        lambda m: {"person_days": m.person_days / 2},
+        lambda m: {"per_gap": m.per_gap[1:] if m.per_gap[0].exposure else m.per_gap[:1]},
+        lambda m: {"makespan": m.makespan - timedelta(days=1)},
+    ],
+)
+def test_a_figure_that_was_edited_is_found(
+    change: Callable[[PlanMetrics], dict[str, Any]],
+) -> None:
+    shares = (Share("m0@corp.example", "m1@corp.example", "FullAccess", 5.0),)
+    made = plan(
+        small(
+            (1, 1),
+            pins=(Pin("m0@corp.example", window="w1"), Pin("m1@corp.example", window="w2")),
+            shares=shares,
+        )
+    )
+    assert check(made) == () and made.metrics.exposure == 5
+    edited = replace(made, metrics=replace(made.metrics, **change(made.metrics)))
+    assert {v.rule for v in check(edited)} == {Rule.FIGURES}
+
+
+def test_a_bound_above_what_the_plan_costs_is_none() -> None:
+    made = plan(few())
+    forged = replace(made.bounds, exposure=made.metrics.exposure + 1)
+    assert [v.rule for v in check(replace(made, bounds=forged))] == [Rule.FIGURES]
 
 
 def test_prestage_does_not_ask_for_logs_and_throughput_of_a_window() -> None:

@@ -44,6 +44,7 @@ def test_a_window_says_what_it_takes_what_it_cuts_and_who_had_better_join(plan: 
         ),
         "It takes 1 of at most 5 mailboxes.",
         "Departments that move in it: IT of site  (1 of 3).",
+        "This is anna@corp.",
         "1 mailbox is pinned to it; the dearest pin, of anna@corp, costs 70 weight-days.",
         (
             "From its end to the next stop, w1, 14 days, shares of weight 5 are cut: 70 weight-days"
@@ -65,7 +66,7 @@ def test_a_gap_says_what_is_cut_and_what_its_freeze_costs(plan: Plan) -> None:
         == answer(plan, "..w1")
         == (
             (
-                "Between the ends of window w0 and of window w1 lie 14 days (Tue 2027-01-12 00:00 to Tue"
+                "Between the end of window w0 and the end of window w1 lie 14 days (Tue 2027-01-12 00:00 to Tue"
                 " 2027-01-26 00:00, UTC), in them the freeze 'audit'."
             ),
             "Meanwhile shares of weight 5 are cut: 70 weight-days, 100 % of the plan's exposure.",
@@ -75,7 +76,25 @@ def test_a_gap_says_what_is_cut_and_what_its_freeze_costs(plan: Plan) -> None:
         )
     )
     assert answer(plan, "w1..w2")[1:] == ("Nothing is cut meanwhile.",)
-    assert answer(plan, "start..w0")[0].startswith("Between the ends of the start of the project")
+    assert answer(plan, "start..w0")[0].startswith(
+        "Between the start of the project and the end of"
+    )
+
+
+def test_a_window_names_its_few_and_counts_those_who_share_with_nobody(plan: Plan) -> None:
+    said = answer(plan, "w2")
+    assert "This is dora@corp." in said
+    assert "1 of 1 shares with nobody: any window would do." in said
+
+
+def test_a_pilot_that_nobody_should_join_says_so() -> None:
+    data = town()
+    few = tuple(replace(w, max_mailboxes=1) if w.pilot else w for w in data.calendar.windows)
+    data = replace(data, calendar=replace(data.calendar, windows=few))
+    full = assigned(data, w0="anna@corp", w1="ben@corp cem@corp", w2="dora@corp")
+    assert answer(full, "w0")[-1] == (
+        "Nobody was found whose joining it would save much, all others staying where they are."
+    )
 
 
 def test_freeze_and_pilot_have_a_price(plan: Plan) -> None:

@@ -20,6 +20,8 @@ from mailmig.rules.planning.capacity import capacities
 from mailmig.rules.planning.exposure import exposure, survey
 from mailmig.rules.planning.maker import make
 from mailmig.rules.planning.refusals import Infeasible
+from mailmig.rules.planning.what_if import without_pin
+from tests.rules.planning.companies import company
 from tests.rules.planning.drawn import problems
 from tests.rules.planning.made import NOW, organisation, plan, small, window
 
@@ -160,3 +162,38 @@ def test_the_price_of_a_pin_is_found_as_if_every_window_was_tried(data: PlanData
             )
             costs.append(exposure(made.data, there))
         assert price.exposure == pytest.approx(made.metrics.exposure - min(costs), abs=1e-9)
+
+
+def test_an_optimal_plan_saves_at_least_the_price_of_a_pin_when_made_without_it() -> None:
+    """The price lets all others stay; who plans anew without the pin may save more, not less."""
+    data = trio(
+        Share("a", "b", "FullAccess", 5.0), Share("b", "c", "SendAs", 3.0),
+        Share("a", "c", "Delegate", 2.0),
+    )  # fmt: skip
+    pinned = plan(replace(data, pins=(Pin("a", "pilot", window="w3"), Pin("b", window="w1"))))
+    for price in pinned.metrics.pin_prices:
+        freed = plan(without_pin(pinned.data, price.pin.identity))
+        saved = pinned.metrics.exposure - freed.metrics.exposure
+        assert 0 < price.exposure <= saved
+
+
+def test_the_prices_of_a_freeze_and_of_the_pilot_are_what_the_same_plan_saves_without_them() -> (
+    None
+):
+    made = make(company(60, 3, 6), NOW)
+    calendar, metrics = made.data.calendar, made.metrics
+    freeze = calendar.freezes[0]
+    pause = freeze.end - freeze.start
+    sooner = [
+        replace(w, start=w.start - pause, end=w.end - pause) if w.start >= freeze.end else w
+        for w in calendar.windows
+    ]
+    unfrozen = replace(calendar, windows=tuple(sooner), freezes=(), deadline=None)
+    cost = exposure(replace(made.data, calendar=unfrozen), made.assignments)
+    assert metrics.freeze_prices[0].exposure == pytest.approx(metrics.exposure - cost)
+    pilot, following = calendar.windows[:2]
+    late = (replace(pilot, start=following.start, end=following.end), *calendar.windows[1:])
+    together = replace(calendar, windows=late)
+    cost = exposure(replace(made.data, calendar=together), made.assignments)
+    assert metrics.pilot_price == pytest.approx(metrics.exposure - cost)
+    assert pilot.pilot and metrics.pilot_price > 0

@@ -66,6 +66,15 @@ CASES: list[tuple[str, PlanData, type[Infeasible], str]] = [
         " take only 55 B (bytes given): 5 B too many"),
     ),
     (
+        "bytes without the windows that cannot be used",
+        changed(small(windows=(*TIGHT, window("w3", 3), window("w4", 4, cancelled=True))),
+                freezes=(Freeze(window("w3", 3).start, window("w3", 3).end, "audit"),)),
+        ShortOf,
+        ("no plan is possible: all mailboxes have 60 B, but the windows can take only 55 B"
+        ' (bytes given): 5 B too many (not counted: w3 lies in the freeze "audit"; w4 is'
+        " cancelled)"),
+    ),
+    (
         "number of mailboxes",
         small(windows=(window("w1", 1, max_mailboxes=1), window("w2", 2, max_mailboxes=1))),
         ShortOf,

@@ -7,7 +7,7 @@ import pytest
 from mailmig.model.migration import Pin, Plan, PlanData, PlanMailbox, State
 from mailmig.rules.planning.checker import check
 from mailmig.rules.planning.maker import make
-from mailmig.rules.planning.remaking import remake
+from mailmig.rules.planning.remaking import MOST_CHANGED, remake
 from mailmig.rules.planning.settings import PlanSettings
 from tests.rules.planning.companies import company
 from tests.rules.planning.made import NOW, small, window
@@ -45,6 +45,15 @@ def test_midway_only_those_without_a_window_get_another_one(plan: Plan) -> None:
     loose = remake(now.left, now.data, NOW, SETTINGS)
     assert loose is not None and check(loose.plan) == ()
     assert loose.plan.metrics.exposure <= strict.plan.metrics.exposure
+
+
+def test_a_few_changes_pay_and_no_more_are_made_than_that(plan: Plan) -> None:
+    now = midway(plan)
+    strict = remake(now.left, now.data, NOW, SETTINGS, changes=False)
+    loose = remake(now.left, now.data, NOW, SETTINGS)
+    assert strict is not None and loose is not None
+    assert 0 < len(loose.changed) <= MOST_CHANGED * len(plan.data.mailboxes)
+    assert loose.plan.metrics.exposure < strict.plan.metrics.exposure
 
 
 def test_nobody_enters_or_leaves_an_announced_window(plan: Plan) -> None:

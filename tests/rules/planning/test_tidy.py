@@ -45,6 +45,18 @@ def test_service_accounts_of_given_data_are_listed_and_keep_their_weights() -> N
     made = tidy(replace(data, shares=shares), SETTINGS)
     assert {share.weight for share in made.shares} == {5.0}
     assert made.notes[0].items == ("m59@corp.example (30 rights)",)
+    assert made.notes[0].text.endswith("with the weights that were given")
+
+
+def test_a_mailbox_that_everybody_uses_is_listed() -> None:
+    names = [m.identity for m in small([1] * 60).mailboxes]
+    shares = tuple(Share(names[0], name, "FullAccess", 5.0) for name in names[1:])
+    made = tidy(replace(small([1] * 60), shares=shares), SETTINGS)
+    assert [(note.text.split(":")[0], note.items) for note in made.notes] == [
+        ("used by more than half of all", (f"{names[0]} (59 delegates)",))
+    ]
+    few = tidy(replace(small([1] * 60), shares=shares[:30]), SETTINGS)
+    assert few.notes == ()
 
 
 def test_putting_in_order_twice_changes_nothing_more() -> None:
