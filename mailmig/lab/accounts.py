@@ -82,6 +82,11 @@ class Accounts:
         """One more account, or another password or other roles for a known one."""
         self._accounts[account.name.lower()] = account
 
+    def remove(self, name: str) -> None:
+        """Nobody has this account any more; what was tried with it is still known."""
+        self._accounts.pop(name.lower(), None)
+        self._wrong.pop(name.lower(), None)
+
     def find(self, name: str) -> Account | None:
         """The account that is meant by `anna`, `TOWN\\anna` or `anna@town.example`."""
         domain, user = _split(name)
@@ -123,6 +128,12 @@ class Accounts:
 
     def is_locked(self, account: Account) -> bool:
         return self._wrong.get(account.name.lower(), 0) >= self.lock_after
+
+    def lock(self, name: str) -> None:
+        """As if it had shown wrong passwords until it was locked."""
+        account = self.find(name)
+        if account is not None:
+            self._wrong[account.name.lower()] = self.lock_after
 
     def unlock(self, name: str) -> None:
         account = self.find(name)

@@ -124,6 +124,7 @@ def best_copy(organisation: "Organisation", database: Database) -> Copy | None:
 def activate(organisation: "Organisation", database: Database, server: str) -> None:
     """The copy on this server becomes the active one; what it did not fetch is lost or comes first."""
     database.servers = (server, *(name for name in database.servers if name != server))
+    database.activated = organisation.now
     for copy in organisation.copies_of(database):
         was, copy.active = copy.active, copy.server == server
         if copy.active:

@@ -20,11 +20,14 @@ _ANYBODY: Final = ("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "0.0.0.0-255.25
 _ALL_MECHANISMS: Final = "Tls, Integrated, BasicAuth, BasicAuthRequireTLS, ExchangeServer"
 _SERVERS_ONLY: Final = "ExchangeUsers, ExchangeServers, ExchangeLegacyServers"
 HUB, FRONT = "HubTransport", "FrontendTransport"
+# The one that takes mail from everywhere, the only one whose protocol is logged by default; and
+# the one that takes what the front end hands over.
+DEFAULT_FRONT, DEFAULT_HUB = "Default Frontend", "Default"
 # Title, port, role, mechanisms, permission groups.
 _SETUP: Final = (
-    ("Default", 2525, HUB, _ALL_MECHANISMS, _SERVERS_ONLY),
+    (DEFAULT_HUB, 2525, HUB, _ALL_MECHANISMS, _SERVERS_ONLY),
     ("Client Proxy", 465, HUB, _ALL_MECHANISMS, "ExchangeUsers, ExchangeServers"),
-    ("Default Frontend", 25, FRONT, _ALL_MECHANISMS,
+    (DEFAULT_FRONT, 25, FRONT, _ALL_MECHANISMS,
      "AnonymousUsers, ExchangeServers, ExchangeLegacyServers"),
     ("Outbound Proxy Frontend", 717, FRONT, _ALL_MECHANISMS, _SERVERS_ONLY),
     ("Client Frontend", 587, FRONT, _ALL_MECHANISMS, "ExchangeUsers"),
@@ -70,7 +73,7 @@ def receive(organisation: Organisation) -> Iterator[Connector]:
         for title, port, role, mechanisms, groups in _SETUP:
             yield Connector(
                 server.name, f"{title} {server.name}", (f"{ANY}:{port}", f"[::]:{port}"), _ANYBODY,
-                role, mechanisms, groups,
+                role, mechanisms, groups, "Verbose" if title == DEFAULT_FRONT else "None",
             )  # fmt: skip
         if server.name == organisation.source or is_cut_over(organisation):
             yield Connector(
@@ -92,12 +95,18 @@ def standing(organisation: Organisation) -> dict[str, Connector]:
 
 
 def with_changes(one: Connector, changed: Mapping[str, object]) -> Connector:
-    """The connector with where and for whom it listens changed."""
+    """The connector with where and for whom it listens, and what it logs, changed."""
     return replace(
         one, bindings=texts(changed.get("Bindings", one.bindings)),
         ranges=texts(changed.get("RemoteIPRanges", one.ranges)),
         role=str(changed.get("TransportRole", one.role)),
+        logging=str(changed.get("ProtocolLoggingLevel", one.logging)),
     )  # fmt: skip
+
+
+def logs(one: Connector) -> bool:
+    """Whether the sessions of a connector are written down."""
+    return one.logging.lower() == "verbose"
 
 
 def rival(organisation: Organisation, key: str, wanted: Connector) -> Connector | None:

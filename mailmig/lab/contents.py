@@ -1,7 +1,7 @@
 """What lies in mailboxes: folders and messages.
 
-Only what was changed is stored: messages that were delivered, written or moved, and which of the
-others are gone. The rest is made when somebody looks, always the same, so that the folders of a
+Only what was changed is stored: messages that were delivered, written or moved, what somebody
+changed in the others, and which of these are gone. The rest is made when somebody looks, always the same, so that the folders of a
 mailbox hold exactly the bytes and items that Get-MailboxStatistics tells of it. Recoverable Items
 are apart, as there: `used` and `items` are all other folders, `deleted` and `deleted_items` these.
 
@@ -92,10 +92,24 @@ def is_recoverable(key: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file in an item; `number` is its own there, `kind` its MIME type."""
+
+    number: int
+    name: str
+    kind: str
+    content: bytes
+    content_id: str = ""
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One item. `number` is its own among the stored ones, or its place among the others.
 
-    Addresses are texts; `headers` are those of the transport, the newest hop first.
+    Addresses are texts; `headers` are those of the transport, the newest hop first. `body` is plain
+    text, `html` the same as HTML, "" where nobody wrote any. `properties` are what clients set and
+    the lab only keeps: how EWS calls a property, and its element as EWS writes it.
     """
 
     folder: str
@@ -112,13 +126,21 @@ class Message:
     body: str = ""
     read: bool = True
     headers: tuple[tuple[str, str], ...] = ()
+    bcc: tuple[str, ...] = ()
+    html: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
 class _Changed:
-    """What is different in one mailbox; `gone` holds the size of each made item that is gone."""
+    """What is different in one mailbox.
+
+    `edited` are made items that somebody changed, `gone` holds the size of each that is gone.
+    """
 
     stored: dict[int, Message] = field(default_factory=dict)
+    edited: dict[tuple[str, int], Message] = field(default_factory=dict)
     gone: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
@@ -128,6 +150,8 @@ class Contents:
     def __init__(self, organisation: Organisation) -> None:
         self._organisation = organisation
         self._founded = organisation.now
+        # Who wrote the items that are made; those who come later wrote none of them.
+        self._writers = len(organisation.mailboxes)
         self._changed: dict[int, _Changed] = {}
         self._next = 0
 
@@ -141,8 +165,9 @@ class Contents:
 
     def unread(self, mailbox: Mailbox, key: str) -> int:
         """How many of them nobody has read."""
-        stored = self._of(mailbox).stored.values()
-        return sum(one.folder == key and not one.read for one in stored)
+        changed = self._of(mailbox)
+        known = (*changed.stored.values(), *changed.edited.values())
+        return sum(one.folder == key and not one.read for one in known)
 
     def items(self, mailbox: Mailbox, key: str) -> Iterator[Message]:
         """The items of a folder, the newest first; made one by one."""
@@ -152,7 +177,8 @@ class Contents:
         count, size = self._made(mailbox, key)
         for number in range(count):
             if (key, number) not in changed.gone:
-                yield self._make(mailbox, key, number, count, size)
+                edited = changed.edited.get((key, number))
+                yield edited or self._make(mailbox, key, number, count, size)
 
     def item(self, mailbox: Mailbox, key: str, number: int, *, stored: bool) -> Message | None:
         """One item; None when it is not there (any more)."""
@@ -162,7 +188,8 @@ class Contents:
         count, size = self._made(mailbox, key)
         if not 0 <= number < count or (key, number) in changed.gone:
             return None
-        return self._make(mailbox, key, number, count, size)
+        edited = changed.edited.get((key, number))
+        return edited or self._make(mailbox, key, number, count, size)
 
     def put(self, mailbox: Mailbox, message: Message) -> Message:
         """A message lies in this mailbox from now on, in `message.folder`; as it is stored."""
@@ -173,6 +200,21 @@ class Contents:
         self._organisation.databases[mailbox.database].size += kept.size
         return kept
 
+    def edit(self, mailbox: Mailbox, message: Message) -> None:
+        """An item that is there is like this from now on; what was made keeps its size."""
+        changed = self._changed.setdefault(mailbox.number, _Changed())
+        if not message.stored:
+            known = self.item(mailbox, message.folder, message.number, stored=False)
+            assert known is not None, "only what is there can be changed"
+            place = message.folder, message.number
+            changed.edited[place] = replace(message, size=known.size)
+            return
+        grown = message.size - changed.stored[message.number].size
+        changed.stored[message.number] = message
+        mailbox.used += 0 if is_recoverable(message.folder) else grown
+        mailbox.deleted += grown if is_recoverable(message.folder) else 0
+        self._organisation.databases[mailbox.database].size += grown
+
     def take(self, mailbox: Mailbox, message: Message) -> None:
         """A message is gone; its room in the database stays as white space."""
         changed = self._changed.setdefault(mailbox.number, _Changed())
@@ -180,6 +222,7 @@ class Contents:
             del changed.stored[message.number]
         else:
             changed.gone[message.folder, message.number] = message.size
+            changed.edited.pop((message.folder, message.number), None)
         self._count(mailbox, message, -1)
         database = self._organisation.databases[mailbox.database]
         database.size -= message.size
@@ -250,7 +293,7 @@ class Contents:
         at = self._founded - _SPAN * ((number + 0.5) / count)
         day = at.replace(microsecond=0)
         everybody = self._organisation.mailboxes
-        other = everybody[int(share(mailbox.guid, key, number, "who") * len(everybody))]
+        other = everybody[int(share(mailbox.guid, key, number, "who") * self._writers)]
         own = key in (SENT, DRAFTS)
         sender, to = (mailbox, other) if own else (other, mailbox)
         return Message(

@@ -22,7 +22,8 @@ class Database:
 
     `white_space` is room inside the file that deleted mailboxes and items left behind. One that is
     `kept_dismounted` is mounted by nobody until an admin does it. `half_removed` are servers of
-    copies that were removed in the directory only.
+    copies that were removed in the directory only, `activated` is when another copy became the
+    active one last, None for never.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Database:
     kept_dismounted: bool = False
     mount_at_startup: bool = True
     half_removed: tuple[str, ...] = ()
+    activated: datetime | None = None
 
     @property
     def server(self) -> str:

@@ -3,9 +3,10 @@
 `Transport` lets mail flow as numbers; what somebody wrote or a probe sent is followed one by one.
 A message is delivered as soon as the way is open: a transport service that takes it in, the
 recipient's database mounted, the delivery service of its server running, and no queue on the way
-standing. Until then it waits, and as long as a slow server needs. What the gateway took in from
-outside waits there until an Exchange server takes it. What cannot be delivered comes back to a
-sender inside with the reason.
+standing. Until then it waits, and as long as a slow server needs. What is for a public folder is
+delivered to the mailbox that has its content. What the gateway took in from outside waits there
+until a server of `Transport.next_hops` takes it, which are asked in turn. What cannot be delivered
+comes back to a sender inside with the reason.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from mailmig.lab import services
 from mailmig.lab.contents import INBOX, Message
 from mailmig.lab.organisation import guid
 from mailmig.lab.population import Mailbox
+from mailmig.lab.public_folders import Folder
 from mailmig.model.quota import KIB
 
 if TYPE_CHECKING:
@@ -29,11 +31,19 @@ UNKNOWN: Final = "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found
 FULL: Final = "554 5.2.2 STOREDRV.Deliver; mailbox full"
 
 
+def size_of(message: Message) -> int:
+    """Bytes of a message that was written here."""
+    texts = (message.subject, message.body, message.html)
+    files = sum(len(one.content) for one in message.attachments)
+    return OVERHEAD + files + sum(len(text.encode(errors="replace")) for text in texts)
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """A message for one recipient; `at` is the server that has it, and has it done by `ready`.
 
-    It is "" while the gateway outside has it, whose full name is `gateway`.
+    It is "" while the gateway outside has it, whose full name is `gateway`. `folder` is the path of
+    a public folder that the recipient holds.
     """
 
     message: Message
@@ -41,6 +51,7 @@ class _Waiting:
     at: str
     ready: datetime
     gateway: str = ""
+    folder: tuple[str, ...] | None = None
 
 
 class Delivering:
@@ -50,6 +61,7 @@ class Delivering:
         self._world = world
         self._waiting: list[_Waiting] = []
         self._sent = 0
+        self._turn = 0
         # What left the organisation: recipients and the message.
         self.outward: list[tuple[str, Message]] = []
 
@@ -59,33 +71,48 @@ class Delivering:
         return len(self._waiting)
 
     def send(
-        self, message: Message, recipients: Sequence[tuple[str, Mailbox | None]], server: str
+        self,
+        message: Message,
+        recipients: Sequence[tuple[str, Mailbox | Folder | None]],
+        server: str,
     ) -> None:
         """Put a message on its way from a server.
 
-        Recipients are addresses with the mailbox of each; without one in a domain of ours nobody
-        has the address, in others it leaves the organisation. A mailbox gets it once.
+        Recipients are addresses with the mailbox or public folder of each; without one in a domain
+        of ours nobody has the address, in others it leaves the organisation. Each gets it once.
         """
-        reached: set[int] = set()
-        for address, mailbox in recipients:
-            if mailbox is not None:
-                if mailbox.number not in reached:
-                    self._waiting.append(_Waiting(message, mailbox, server, self._ready(server)))
-                reached.add(mailbox.number)
-            elif address.rpartition("@")[2].lower() in self._world.organisation.mail_domains:
+        ready = self._ready(server)
+        self._waiting += self._once(message, [one for _, one in recipients if one], server, ready)
+        for address, known in recipients:
+            if known is not None:
+                continue
+            if address.rpartition("@")[2].lower() in self._world.organisation.mail_domains:
                 self._return(message, address, UNKNOWN, server)
             else:
                 self.outward.append((address, message))
         self.settle()
 
     def send_from_outside(
-        self, message: Message, recipients: Sequence[Mailbox], gateway: str
+        self, message: Message, recipients: Sequence[Mailbox | Folder], gateway: str
     ) -> None:
         """Put a message on its way that the gateway with this full name took in."""
         now = self._world.organisation.now
-        once = {one.number: one for one in recipients}.values()
-        self._waiting += [_Waiting(message, one, "", now, gateway) for one in once]
+        self._waiting += self._once(message, recipients, "", now, gateway)
         self.settle()
+
+    def _once(
+        self, message: Message, recipients: Sequence[Mailbox | Folder], at: str, ready: datetime,
+        gateway: str = "",
+    ) -> list[_Waiting]:  # fmt: skip
+        """The message for each recipient, however often it is named."""
+        found: dict[object, _Waiting] = {}
+        for one in recipients:
+            if isinstance(one, Folder):
+                holder = self._world.organisation.mailboxes[one.mailbox]
+                found[one.path] = _Waiting(message, holder, at, ready, gateway, one.path)
+            else:
+                found[one.number] = _Waiting(message, one, at, ready, gateway)
+        return list(found.values())
 
     def number(self) -> int:
         """The number of a new message; each is given once."""
@@ -97,37 +124,51 @@ class Delivering:
     ) -> Message:
         """A new message, as it leaves its sender now."""
         now = self._world.organisation.now
+        message = Message(
+            INBOX, 0, True, subject, sender, tuple(to), now, now, 0, self.message_id(), tuple(cc),
+            body, read=False,
+        )  # fmt: skip
+        return replace(message, size=size_of(message))
+
+    def message_id(self) -> str:
+        """A new Message-ID of this organisation."""
         organisation = self._world.organisation
         number = guid(organisation.seed, "message", self.number())
-        size = len(subject.encode()) + len(body.encode()) + OVERHEAD
-        return Message(
-            INBOX, 0, True, subject, sender, tuple(to), now, now, size,
-            f"<{number.replace('-', '')}@{organisation.domain}>", tuple(cc), body, read=False,
-        )  # fmt: skip
+        return f"<{number.replace('-', '')}@{organisation.domain}>"
 
     def settle(self) -> None:
         """Deliver what can be delivered now, and what comes back because of it."""
         self._hand_over()
-        open_now = [one for one in self._waiting if self._is_open(one)]
-        while open_now:
-            self._waiting = [one for one in self._waiting if one not in open_now]
+        while True:
+            open_now: list[_Waiting] = []
+            waiting: list[_Waiting] = []
+            for one in self._waiting:
+                (open_now if self._is_open(one) else waiting).append(one)
+            if not open_now:
+                return
+            self._waiting = waiting
             for one in open_now:
                 self._deliver(one)
-            open_now = [one for one in self._waiting if self._is_open(one)]
 
     def _hand_over(self) -> None:
-        """The gateway gives what it has to the first server that takes mail from outside."""
+        """The gateway gives what it has to the servers that take mail from outside, in turn."""
         organisation = self._world.organisation
-        taker = next(iter(self._world.transport.entrances()), None)
-        if taker is None:
-            return
-        name, when = organisation.server(taker).fqdn, format_datetime(organisation.now)
-        for place, one in enumerate(self._waiting):
+        takers = self._world.transport.entrances()
+        when = format_datetime(organisation.now)
+        given: dict[str, str] = {}
+        for place, one in enumerate(self._waiting if takers else ()):
             if not one.at:
+                if one.message.message_id not in given:
+                    given[one.message.message_id] = takers[self._turn % len(takers)]
+                    self._turn += 1
+                taker = given[one.message.message_id]
+                name = organisation.server(taker).fqdn
                 way = f"from {one.gateway} by {name} with Microsoft SMTP Server"
                 hop = ("Received", f"{way} via Frontend Transport; {when}")
                 message = replace(one.message, headers=(hop, *one.message.headers))
-                self._waiting[place] = _Waiting(message, one.recipient, taker, self._ready(taker))
+                self._waiting[place] = replace(
+                    one, message=message, at=taker, ready=self._ready(taker), gateway=""
+                )
 
     def _ready(self, server: str) -> datetime:
         """When a server will have done its part with a message that it gets now."""
@@ -152,13 +193,19 @@ class Delivering:
 
     def _deliver(self, one: _Waiting) -> None:
         organisation = self._world.organisation
+        home = organisation.databases[one.recipient.database].server
+        headers = (*self._hops(one.message, one.at, home), *one.message.headers)
+        if one.folder is not None:
+            kept = replace(one.message, received=organisation.now, headers=headers, bcc=())
+            self._world.public_folders.put(one.folder, kept)
+            return
         limit = organisation.effective(one.recipient).receive
         if isinstance(limit, int) and one.recipient.used + one.message.size > limit:
             self._return(one.message, one.recipient.address, FULL, one.at)
             return
-        home = organisation.databases[one.recipient.database].server
-        headers = (*self._hops(one.message, one.at, home), *one.message.headers)
-        kept = replace(one.message, folder=INBOX, received=organisation.now, headers=headers)
+        kept = replace(
+            one.message, folder=INBOX, received=organisation.now, headers=headers, bcc=(),
+        )  # fmt: skip
         self._world.contents.put(one.recipient, kept)
 
     def _hops(self, message: Message, at: str, home: str) -> Iterator[tuple[str, str]]:

@@ -204,6 +204,7 @@ class _Founder:
             departments=tuple(department for _, department in self.plans),
             relay_addresses=("10.20.8.17", "10.20.8.18", "10.20.9.40-10.20.9.59", "10.30.8.0/24"),
             smart_host=f"relay.{told['mail_domains'][0]}",
+            extended_protection=target.get("extended_protection", True),
         )  # fmt: skip
 
     def _source_databases(self) -> None:

@@ -2,6 +2,10 @@
 
 Before the cut-over only the source serves the service names; the new servers still answer
 under their own.
+
+Setup of 2019 CU14 and later switches Extended Protection on, for each virtual directory as
+Microsoft's page "Configure Windows Extended Protection in Exchange Server" recommends it, unless it
+is told to leave that (/DoNotEnableEP); before, it was off.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,6 +41,26 @@ _DIRECTORIES: Final[dict[str, tuple[str, str, str, tuple[str, ...], tuple[str, .
 }  # fmt: skip
 
 
+# The switches that each shows; they follow from its methods.
+_OF_SERVICES: Final = (
+    "BasicAuthentication", "DigestAuthentication", "WindowsAuthentication", "OAuthAuthentication",
+    "WSSecurityAuthentication",
+)  # fmt: skip
+_OF_PAGES: Final = (
+    "BasicAuthentication", "DigestAuthentication", "WindowsAuthentication", "FormsAuthentication",
+)  # fmt: skip
+SWITCHES: Final = {
+    "ews": _OF_SERVICES, "autodiscover": _OF_SERVICES, "owa": _OF_PAGES, "ecp": _OF_PAGES,
+    "oab": ("BasicAuthentication", "WindowsAuthentication", "OAuthAuthentication"),
+}  # fmt: skip
+_PROTECTED_SINCE: Final = (15, 2, 1544)
+_PROTECTED: Final = {
+    **dict.fromkeys(("mapi", "owa", "ecp", "oab", "outlook_anywhere", "powershell"), "Require"),
+    **dict.fromkeys(("ews", "activesync"), "Allow"),
+    "autodiscover": "None",
+}  # fmt: skip
+
+
 class FrontEnds(Configuration):
     """Objects of accepted domains, virtual directories and connectors."""
 
@@ -56,7 +80,13 @@ class FrontEnds(Configuration):
         self, objects: Callable[[], Iterator[tuple[str, Live]]]
     ) -> Iterator[tuple[str, Live]]:
         """The objects with what admins changed of them."""
-        return self.organisation.settings.applied(objects(), shown.makers(self))
+        changed = self.organisation.settings.applied(objects(), shown.makers(self))
+        for text, live in changed:
+            switches = [name for name in shown.LOGON_SWITCHES if name in live]
+            names = shown.method_names(live, "InternalAuthenticationMethods") if switches else ()
+            yield text, {
+                **live, **{one: shown.LOGON_SWITCHES[one][-1] in names for one in switches}
+            }  # fmt: skip
 
     def _accepted_domains(self) -> Iterator[tuple[str, Live]]:
         for place, domain in enumerate(self.organisation.mail_domains):
@@ -94,6 +124,7 @@ class FrontEnds(Configuration):
                     "AutoDiscoverServiceCN": server.name,
                     "AutoDiscoverServiceInternalUri": Uri(url) if url else None,
                     "AutoDiscoverSiteScope": scope,
+                    "AlternateServiceAccountConfiguration": None,
                 },
             )  # fmt: skip
 
@@ -117,14 +148,21 @@ class FrontEnds(Configuration):
                     "InternalAuthenticationMethods": internal,
                     "ExternalAuthenticationMethods": shown.methods(outside),
                     "AdminDisplayVersion": v.server_version(server.build),
-                    "ExtendedProtectionTokenChecking": shown.token_checking("None"),
+                    "ExtendedProtectionTokenChecking": self._protection(server, name),
                     "MetabasePath": f"IIS://{server.fqdn}/W3SVC/1/ROOT/{label}",
                     **({"MRSProxyEnabled": False, "InternalNLBBypassUrl": None} if name == "ews" else {}),
                     **({"IISAuthenticationMethods": shown.methods(inside)} if name == "mapi" else {}),
                     **({"ServerName": server.name} if name == "owa" else {}),
-                    **({"ActiveSyncServer": str(url)} if name == "activesync" else {}),
+                    **({"ActiveSyncServer": str(url), "BasicAuthEnabled": True,
+                        "WindowsAuthEnabled": False} if name == "activesync" else {}),
+                    **dict.fromkeys(SWITCHES.get(name, ()), False),
                 },
             )  # fmt: skip
+
+    def _protection(self, server: Server, name: str) -> Obj:
+        """What Setup leaves there."""
+        by_setup = self.organisation.extended_protection and server.build >= _PROTECTED_SINCE
+        return shown.token_checking(_PROTECTED[name] if by_setup else "None")
 
     def _published(self, name: str, host: str) -> bool:
         """Whether the outside is told this address: the service names only."""
@@ -152,7 +190,9 @@ class FrontEnds(Configuration):
                     "Server": self.server_id(server.name),
                     "ServerName": server.name,
                     "AdminDisplayVersion": v.server_version(server.build),
-                    "ExtendedProtectionTokenChecking": shown.token_checking("None"),
+                    "ExtendedProtectionTokenChecking": self._protection(
+                        server, "outlook_anywhere"
+                    ),
                     "MetabasePath": f"IIS://{server.fqdn}/W3SVC/1/ROOT/Rpc",
                     "InternalHostname": name,
                     "ExternalHostname": name if host == self.organisation.namespace else None,
@@ -218,5 +258,6 @@ class FrontEnds(Configuration):
                     "Fqdn": shown.fqdn(self.organisation.server(one.server).fqdn),
                     "MaxMessageSize": v.size(self.culture, 36 * MIB),
                     "TransportRole": shown.role(one.role),
+                    "ProtocolLoggingLevel": shown.logging_level(one.logging),
                 },
             )  # fmt: skip

@@ -6,6 +6,7 @@ an inventory of 10,000 mailboxes asks for 39 properties of each.
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from mailmig.lab import values as v
 from mailmig.lab.moving import STATUS_NUMBERS, Move, flags_of
 from mailmig.lab.objects import Configuration, Live, Made, Makers
 from mailmig.lab.population import Archive, Mailbox
+from mailmig.lab.protocols_of import SWITCHES
 from mailmig.lab.rows import KIND_NAMES, Bulk, holds
 from mailmig.model.directory import Kind
 from mailmig.model.organisation import Server
@@ -56,6 +58,10 @@ class Mailboxes:
         self.culture = objects.culture
         self._databases: dict[str, Obj] = {}
         self._of_mailbox = self._mailbox()
+        self._of_clients: Makers[Mailbox] = {
+            **self._of_mailbox,
+            **{name: attrgetter(f"protocols.{field}") for name, field in SWITCHES.items()},
+        }
         self._of_user: Makers[Mailbox] = {
             **self._person(),
             "Department": lambda one: one.department,
@@ -66,6 +72,10 @@ class Mailboxes:
     def mailbox(self, mailbox: Mailbox) -> tuple[str, Live]:
         """What Get-Mailbox tells of one."""
         return mailbox.name, Made(self._of_mailbox, mailbox)
+
+    def client_access(self, mailbox: Mailbox) -> tuple[str, Live]:
+        """What Get-CASMailbox tells of one."""
+        return mailbox.name, Made(self._of_clients, mailbox)
 
     def user(self, mailbox: Mailbox) -> tuple[str, Live]:
         """What Get-User tells of somebody with a mailbox."""

@@ -95,6 +95,8 @@ class Organisation:
     accounts_only: list[tuple[str, str, str]] = field(default_factory=list)
     leftovers: list[Leftover] = field(default_factory=list)
     pst_files: list[PstFile] = field(default_factory=list)
+    # Whether Setup has switched Extended Protection on where it does so by itself.
+    extended_protection: bool = True
     relay_addresses: tuple[str, ...] = ()
     smart_host: str = ""
     moves: list[Move] = field(default_factory=list)
@@ -102,6 +104,8 @@ class Organisation:
     # What the store remembers of each mailbox's completed requests, the latest first.
     move_history: dict[int, list[Move]] = field(default_factory=dict)
     troubles: Troubles = field(default_factory=Troubles)
+    # Numbers of mailboxes that stay locked, as in the last step of a move.
+    locked_in_transit: set[int] = field(default_factory=set)
     down: set[str] = field(default_factory=set)
     settings: Settings = field(default_factory=Settings)
     # Autodiscover URLs of servers whose URL was set by hand; "" is none.
@@ -180,6 +184,12 @@ class Organisation:
     def move_of(self, mailbox: Mailbox) -> Move | None:
         """The move of this mailbox that is not finished."""
         return self._moving.get(mailbox.number)
+
+    def is_in_transit(self, mailbox: Mailbox) -> bool:
+        """Whether nobody gets into the mailbox, since it changes over to its new database."""
+        move = self.move_of(mailbox)
+        completes = move is not None and move.status(self.now) == "CompletionInProgress"
+        return completes or mailbox.number in self.locked_in_transit
 
     def request_of(self, mailbox: Mailbox) -> Move | None:
         """The move of this mailbox, or what a completed one has left in the directory."""

@@ -53,11 +53,18 @@ _SPELLED: Final = str.maketrans(
 _ACCOUNT_LENGTH: Final = 20
 
 
+def plain(text: str) -> str:
+    """A text in ASCII: "Jürgen Łukasz" is "Juergen Lukasz"; letters without a spelling are gone."""
+    if text.isascii():
+        return text
+    spelled = unicodedata.normalize("NFKD", text.translate(_SPELLED))
+    return spelled.encode("ascii", "ignore").decode()
+
+
 def ascii_name(text: str) -> str:
     """A name as an address spells it: "Müller-Groß" is "mueller-gross"; nothing but a-z 0-9 . -."""
-    plain = unicodedata.normalize("NFKD", text.translate(_SPELLED))
-    plain = plain.encode("ascii", "ignore").decode().lower()
-    joined = re.sub(r"[^a-z0-9]*([.-])[^a-z0-9]*|[^a-z0-9]+", lambda m: m[1] or "", plain)
+    lower = plain(text).lower()
+    joined = re.sub(r"[^a-z0-9]*([.-])[^a-z0-9]*|[^a-z0-9]+", lambda m: m[1] or "", lower)
     return joined.strip(".-")
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from mailmig.lab.people import plain
+
 ADMIN_GROUP: Final = "Exchange Administrative Group (FYDIBOHF23SPDLT)"
 ROUTING_GROUP: Final = "Exchange Routing Group (DWBGZMFD01QNBJR)"
 
@@ -74,15 +76,21 @@ class Places:
         return found
 
     def legacy(self, guid: str, name: str) -> str:
-        """The X.500-like address that Exchange keeps for a recipient."""
-        return (
-            f"/o={self.organisation}/ou={ADMIN_GROUP}/cn=Recipients"
-            f"/cn={guid.replace('-', '')}-{name[:_LEGACY_NAME]}"
-        )
+        """The X.500-like address that Exchange keeps for a recipient.
+
+        It is ASCII: MAPI carries it as such. How Exchange spells umlauts there, and a slash, is
+        from memory [MEM].
+        """
+        short = plain(name.replace("/", "_"))[:_LEGACY_NAME].rstrip()
+        return f"{self._legacy_root}/cn=Recipients/cn={guid.replace('-', '')}-{short}"
 
     def legacy_server(self, server: str) -> str:
         """The same for a server."""
-        return f"/o={self.organisation}/ou={ADMIN_GROUP}/cn=Configuration/cn=Servers/cn={server}"
+        return f"{self._legacy_root}/cn=Configuration/cn=Servers/cn={server}"
+
+    @property
+    def _legacy_root(self) -> str:
+        return f"/o={plain(self.organisation)}/ou={ADMIN_GROUP}"
 
 
 def server_names(server: str, *inner: str) -> tuple[str, ...]:

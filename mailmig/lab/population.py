@@ -38,6 +38,23 @@ class Archive:
     quota: Quota = UNLIMITED
 
 
+@dataclass(frozen=True, slots=True)
+class Protocols:
+    """By which protocols clients may reach a mailbox; None: as the organisation has it.
+
+    Ask `mailmig.lab.protocols_of`, which knows what the organisation has.
+    """
+
+    mapi: bool = True
+    mapi_http: bool | None = None
+    ews: bool | None = None
+    owa: bool = True
+    ecp: bool = True
+    active_sync: bool = True
+    pop: bool = True
+    imap: bool = True
+
+
 @dataclass(slots=True)
 class Mailbox:
     """One mailbox. `used` counts against the quota, `deleted` (Recoverable Items) does not.
@@ -76,6 +93,7 @@ class Mailbox:
     hidden: bool = False
     root_public_folder: bool = False
     linked_account: str = ""
+    protocols: Protocols = Protocols()
     gone: bool = False
 
     @property
@@ -93,6 +111,10 @@ class Principal:
     account: str = ""
     path: tuple[str, ...] = ()
     members: tuple[int, ...] = ()
+
+    def address(self, domain: str) -> str:
+        """The address of a group."""
+        return f"{self.guid[:8]}@{domain}"
 
     @property
     def is_group(self) -> bool:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
+from mailmig.lab.contents import Message
 from mailmig.lab.organisation import Organisation, guid, share
 from mailmig.lab.population import Mailbox
 from mailmig.model.directory import Kind
@@ -88,15 +89,23 @@ class PublicFolders:
     organisation: Organisation
     request: FolderMove | None = None
     synchronised: dict[int, datetime] = field(default_factory=dict)
+    received: dict[tuple[str, ...], list[Message]] = field(default_factory=dict)
     _moved: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     def all(self) -> list[Folder]:
         """Every folder, parents first."""
         self.follow()
-        return [
-            replace(one, mailbox=self._moved[one.path]) if one.path in self._moved else one
-            for one in self._founded
-        ]
+        return [self._now(one) for one in self._founded]
+
+    def put(self, path: tuple[str, ...], message: Message) -> None:
+        """A message that was sent to a folder's address lies in it from now on."""
+        folder = self.find(path)
+        assert folder is not None, "only folders that are there get mail"
+        self.received.setdefault(folder.path, []).append(message)
+        mailbox = self.organisation.mailboxes[folder.mailbox]
+        mailbox.used += message.size
+        mailbox.items += 1
+        self.organisation.databases[mailbox.database].size += message.size
 
     def mailboxes(self) -> list[Mailbox]:
         """The public folder mailboxes, the one of the hierarchy first."""
@@ -140,6 +149,16 @@ class PublicFolders:
             source.used -= moved
             target.used += moved
             self.organisation.databases[target.database].size += moved
+
+    def _now(self, founded: Folder) -> Folder:
+        """A folder with what came since, in the mailbox that has it now."""
+        came = self.received.get(founded.path, ())
+        if not came and founded.path not in self._moved:
+            return founded
+        return replace(
+            founded, mailbox=self._moved.get(founded.path, founded.mailbox),
+            items=founded.items + len(came), size=founded.size + sum(one.size for one in came),
+        )  # fmt: skip
 
     @cached_property
     def _founded(self) -> tuple[Folder, ...]:

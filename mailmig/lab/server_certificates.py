@@ -7,7 +7,9 @@ serves it. Certificates are DER; made when they are first asked for.
 """
 
 import hashlib
-from collections.abc import Iterator
+import ssl
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -16,7 +18,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mailmig.lab.organisation import Organisation, guid
@@ -53,23 +55,52 @@ class ServerCertificates:
     next_auth: str = ""
     previous_auth: str = ""
     _stores: dict[str, list[Stored]] = field(default_factory=dict)
-    _served: dict[str, Stored] = field(default_factory=dict)
+    _served: dict[str, list[Stored]] = field(default_factory=dict)
     _founded: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         self._founded = datetime(self.organisation.now.year - 2, 3, 12, 9, 30, tzinfo=UTC)
 
     def on(self, server: Server) -> list[Stored]:
-        """The certificates of a server, the one of its web server first."""
+        """The certificates of a server, those that it shows first."""
         if server.name not in self._stores:
             self._stores[server.name] = list(self._own(server))
-        served = self._served.get(server.name.lower())
-        return [*([served] if served else []), *self._stores[server.name]]
+        return [*self._served.get(server.name.lower(), ()), *self._stores[server.name]]
 
-    def serve(self, server: str, pem: bytes, services: str = "IIS, SMTP") -> None:
-        """The server shows this certificate from now on."""
-        der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
-        self._served[server.lower()] = Stored(der, services)
+    def serve(self, server: str, shown: Mapping[bytes, Sequence[str]]) -> None:
+        """The server shows these certificates from now on: PEM to services, as "IIS" and "SMTP"."""
+        self._served[server.lower()] = [
+            Stored(
+                x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER), ", ".join(services)
+            )
+            for pem, services in shown.items()
+        ]
+
+    def is_served(self, server: Server, stored: Stored) -> bool:
+        """Whether this is one that the server's listeners show."""
+        return stored in self._served.get(server.name.lower(), ())
+
+    def for_smtp(self, server: Server) -> Stored | None:
+        """The certificate behind STARTTLS; None: nothing is assigned to SMTP, nothing is offered.
+
+        One from an authority goes before one that the server signed itself, for its own name; that
+        for OAuth is for no name. The order is from memory [MEM].
+        """
+        found = [one for one in self.on(server) if "SMTP" in one.services.split(", ")]
+        return next(
+            (one for one in found if self.is_served(server, one) or server.fqdn in _names(one.der)),
+            None,
+        )
+
+    def assign(self, server: Server, thumbprint: str, services: str) -> Stored | None:
+        """A certificate in the server's store is for these services, "IIS, SMTP" or "None", from now on."""
+        self.on(server)  # makes the store
+        for known in (self._served.get(server.name.lower(), []), self._stores[server.name]):
+            for place, one in enumerate(known):
+                if one.thumbprint == thumbprint:
+                    known[place] = Stored(one.der, services)
+                    return known[place]
+        return None
 
     def auth_thumbprint(self) -> str:
         """Of the certificate that the organisation signs its tokens with."""
@@ -128,6 +159,30 @@ class ServerCertificates:
 def _key() -> rsa.RSAPrivateKey:
     """One key for all: nobody ever proves that he has it."""
     return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+
+
+@lru_cache(maxsize=64)
+def context(stored: Stored) -> ssl.SSLContext:
+    """A server's side of TLS that shows a certificate that Setup made."""
+    private = _key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile(prefix="lab-certificate-") as file:
+        file.write(private + stored.parsed.public_bytes(Encoding.PEM))
+        file.flush()
+        made.load_cert_chain(file.name)
+    return made
+
+
+@lru_cache(maxsize=256)
+def _names(der: bytes) -> tuple[str, ...]:
+    """The DNS names that a certificate is for."""
+    try:
+        found = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(found.value.get_values_for_type(x509.DNSName))
 
 
 @lru_cache(maxsize=64)

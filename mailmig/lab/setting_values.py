@@ -39,14 +39,21 @@ _ROLES: Final = {"HubTransport": 32, "FrontendTransport": 16384}
 PREFERENCES: Final = {"PreferRemote": 0, "LocalOnly": 1, "RemoteOnly": 2}
 # Flags of the organisation that stop or allow a migration of public folders (migration.md 8).
 ORGANISATION_FLAGS: Final = (
-    "MapiHttpEnabled", "PublicFoldersLockedForMigration", "PublicFolderMigrationComplete",
+    "MapiHttpEnabled", "EwsEnabled", "PublicFoldersLockedForMigration", "PublicFolderMigrationComplete",
     "PublicFolderMailboxesLockedForNewConnections", "PublicFolderMailboxesMigrationComplete",
 )  # fmt: skip
+# The cmdlets' switches of virtual directories, and the methods that each stands for.
+LOGON_SWITCHES: Final = {
+    "BasicAuthentication": ("Basic",), "DigestAuthentication": ("Digest",),
+    "FormsAuthentication": ("Fba",), "WindowsAuthentication": ("Ntlm", "WindowsIntegrated"),
+    "WSSecurityAuthentication": ("WSSecurity",), "OAuthAuthentication": ("OAuth",),
+}  # fmt: skip
 # As .NET reads them: days alone, or with a clock behind them; fractions of seconds do not count.
 _SPAN: Final = re.compile(
     r"(?:(?P<d>\d{1,7})\.)?(?P<h>[01]?\d|2[0-3]):(?P<m>[0-5]?\d)(?::(?P<s>[0-5]?\d)(?:\.\d+)?)?"
     r"|(?P<days>\d{1,7})"
 )
+_LOGGING: Final = {"None": 0, "Verbose": 1}
 _TOKEN_CHECKS: Final = {"None": 0, "Allow": 1, "Require": 2}
 
 
@@ -65,11 +72,14 @@ def makers(configuration: Configuration) -> Mapping[str, Make]:
     truths = (
         "Enabled", "RequireTLS", "MRSProxyEnabled", "ShadowRedundancyEnabled",
         "RejectMessageOnShadowFailure", "GlobalWebDistributionEnabled", *ORGANISATION_FLAGS,
+        "BasicAuthEnabled", "WindowsAuthEnabled", *LOGON_SWITCHES,
     )  # fmt: skip
     found: dict[str, Make] = {
         **dict.fromkeys(urls, _url),
         **dict.fromkeys(truths, bool),
+        "EwsEnabled": lambda value: None if value is None else bool(value),
         "AutoDiscoverServiceInternalUri": _url,
+        "AlternateServiceAccountConfiguration": lambda value: None if value is None else str(value),
         "AutoDiscoverSiteScope": lambda value: v.strings(texts(value)),
         **dict.fromkeys(
             ("IISAuthenticationMethods", "InternalAuthenticationMethods",
@@ -96,6 +106,7 @@ def makers(configuration: Configuration) -> Mapping[str, Make]:
         "AuthMechanism": mechanisms,
         "PermissionGroups": groups,
         "TransportRole": role,
+        "ProtocolLoggingLevel": logging_level,
         "ShadowMessagePreferenceSetting": preference,
         "SafetyNetHoldTime": lambda value: v.time_span(span(value)),
         "MessageExpirationTimeout": lambda value: v.time_span(span(value)),
@@ -153,6 +164,7 @@ role: Callable[[object], Obj] = partial(_word, f"{v.SYSTEM}.ServerRole", _ROLES)
 method: Callable[[object], Obj] = partial(
     _word, f"{v.SYSTEM}.AuthenticationMethod", _AUTHENTICATION
 )
+logging_level: Callable[[object], Obj] = partial(_word, f"{v.DATA}.ProtocolLoggingLevel", _LOGGING)
 preference: Callable[[object], Obj] = partial(
     _word, f"{v.SYSTEM}.ShadowMessagePreference", PREFERENCES
 )
@@ -228,6 +240,23 @@ def methods(names: tuple[str, ...]) -> Obj:
     return v.directory_values(
         type_name, [v.enum(type_name, name, _AUTHENTICATION[name]) for name in known]
     )
+
+
+def method_names(live: Mapping[str, Value], name: str) -> tuple[str, ...]:
+    """The ways to authenticate that a property of an object holds."""
+    value = live[name]
+    assert isinstance(value, Obj) and isinstance(value.value, list)
+    return tuple(str(one.text) for one in value.value if isinstance(one, Obj))
+
+
+def switched(names: tuple[str, ...], switches: Mapping[str, object]) -> tuple[str, ...]:
+    """The ways to authenticate after an admin has set switches, in Exchange's order [MEM]."""
+    wanted = set(names)
+    for switch, on in switches.items():
+        meant = set(LOGON_SWITCHES[switch])
+        wanted = wanted | meant if on else wanted - meant
+    known = [name for names in LOGON_SWITCHES.values() for name in names]
+    return tuple(sorted(wanted, key=lambda one: known.index(one) if one in known else len(known)))
 
 
 def fqdn(text: str) -> Obj:

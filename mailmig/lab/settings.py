@@ -19,7 +19,7 @@ _CHANGED: Final = ("WhenChanged", "WhenChangedUTC")
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """A receive connector that somebody made; ports and address ranges as texts."""
+    """A receive connector; ports and ranges as texts, `logging` is its ProtocolLoggingLevel."""
 
     server: str
     name: str
@@ -28,6 +28,7 @@ class Connector:
     role: str
     mechanisms: str
     groups: str
+    logging: str = "None"
 
 
 @dataclass(slots=True)

@@ -14,26 +14,24 @@ import asyncio
 import base64
 import logging
 import ssl
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from types import TracebackType
-from typing import Any, Final, Self
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException
 
 from mailmig.lab.accounts import Account, Accounts
+from mailmig.lab.following import Following
 from mailmig.lab.smtp_visits import Client, Host, Visit
 from mailmig.lab.wsman.authentication import Doorkeeper, Logon
 
 _LOG = logging.getLogger(__name__)
-# How often a server looks whether its service runs: seconds of ours.
-LOOK_S: Final = 0.1
 _REFUSED: Final = "535 5.7.3 Authentication unsuccessful"
 # What aiosmtpd says by itself, and what Exchange says instead [MEM].
 _WORDS: Final = {
     "220 Ready to start TLS": "220 2.0.0 SMTP server ready",
     "221 Bye": "221 2.0.0 Service closing transmission channel",
     "354 End data with <CR><LF>.<CR><LF>": "354 Start mail input; end with <CRLF>.<CRLF>",
+    "454 TLS not available": "454 4.7.0 TLS not available due to local problem",
     "501 Not enough value": "501 5.5.4 Unrecognized parameter",
     "503 Error: send HELO first": "503 5.5.2 Send hello first",
     "503 Error: send EHLO first": "503 5.5.2 Send hello first",
@@ -47,9 +45,11 @@ _WORDS: Final = {
     "552 Error: Too much mail data": "552 5.3.4 Message size exceeds fixed maximum message size",
 }  # fmt: skip
 _UNKNOWN: Final = '500 Error: command "'
+# What a log has instead of secrets, with a blank before what follows it [MEM].
+_HIDDEN: Final = "<authentication information>"
 
 
-class MailServer:
+class MailServer(Following):
     """Serves a host at an address; `ports` leads standard ports to those that are really used.
 
     A port 0 takes any that is free.
@@ -70,45 +70,19 @@ class MailServer:
         self._ports = ports
         self._listening: dict[int, asyncio.Server] = {}
         self._connected: set[_Connection] = set()
-        self._watching: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._follow()
-        except OSError:
-            await self._close()
-            raise
-        self._watching = asyncio.ensure_future(self._watch())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watching
-        await self._close()
 
     def port(self, standard: int) -> int:
         """Where it listens for a standard port. Raises `KeyError` while it does not."""
         found: int = self._listening[standard].sockets[0].getsockname()[1]
         return found
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S)
-            with suppress(OSError):  # somebody has the port for a moment: the next look tries
-                await self._follow()
-
-    async def _follow(self) -> None:
+    async def follow(self) -> None:
         """Listen where the host does, and nowhere else."""
         wanted = [port for port in self._ports if self.host.listens(port)]
         if not wanted:
-            await self._close()
+            await self.end()
+        for standard in set(self._listening) - set(wanted):
+            self._listening.pop(standard).close()  # who is connected may stay
         for standard in wanted:
             if standard not in self._listening:
                 self._listening[standard] = await self._listen(standard)
@@ -121,7 +95,7 @@ class MailServer:
 
         return await loop.create_server(connection, self._address, self._ports[standard])
 
-    async def _close(self) -> None:
+    async def end(self) -> None:
         """End listening, cut every connection and wait until their tasks have ended."""
         servers = list(self._listening.values())
         self._listening.clear()
@@ -158,6 +132,10 @@ class _Connection(SMTP):
             auth_exclude_mechanism=("PLAIN",), loop=asyncio.get_running_loop(),
         )  # fmt: skip
         self.visit: Visit | None = None
+        self._bids_farewell = False
+        self._smtp_methods = {
+            command: self._heard(command, method) for command, method in self._smtp_methods.items()
+        }
 
     def client(self) -> Client:
         """Who is connected, as far as known."""
@@ -184,6 +162,7 @@ class _Connection(SMTP):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._connected.discard(self)
+        self.note("-", "", "Local" if self._bids_farewell else "Remote")
         super().connection_lost(error)
 
     def cut(self) -> "asyncio.Task[None] | None":
@@ -198,14 +177,15 @@ class _Connection(SMTP):
 
     async def _handle_client(self) -> None:
         assert self.session is not None
-        address = _peer(self.session)
-        visit = await asyncio.to_thread(self._server.host.visit, address, self._standard)
+        peer = _peer(self.session), int(self.session.peer[1]) if self.session.peer else 0
+        visit = await asyncio.to_thread(self._server.host.visit, peer, self._standard)
         if isinstance(visit, str):
             await self.push(visit)
             self.end()
             return
         self.visit = visit
         self.data_size_limit = visit.largest
+        self.tls_context = visit.tls(self._server.tls)
         await super()._handle_client()
 
     def end(self) -> None:
@@ -220,9 +200,30 @@ class _Connection(SMTP):
             said = self.visit.banner
         if said.startswith(_UNKNOWN):
             said = "500 5.3.3 Unrecognized command"
-        await super().push(_WORDS.get(said, said))
+        said = _WORDS.get(said, said)
+        self._bids_farewell = said.startswith(("221 ", "421 "))
+        self.note(">", f"334 {_HIDDEN}" if said.startswith("334 ") else said)
+        await super().push(said)
         if said.startswith("421 "):
             self.end()
+
+    def note(self, event: str, data: str, context: str = "") -> None:
+        """A line for the protocol log, if this connection has one."""
+        if self.visit is not None:
+            self.visit.note(event, data, context)
+
+    def _heard(
+        self, command: str, method: Callable[[str | None], Awaitable[None]]
+    ) -> Callable[[str | None], Awaitable[None]]:
+        async def run(arg: str | None) -> None:
+            said = (arg or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            if command == "AUTH":
+                scheme, blank, _ = said.partition(" ")
+                said = f"{scheme} {_HIDDEN}" if blank else scheme
+            self.note("<", f"{command} {said}".rstrip())
+            await method(arg)
+
+        return run
 
     async def smtp_AUTH(self, arg: str | None) -> None:
         """Schemes are named in either case; what is not offered is not taken."""
@@ -238,7 +239,14 @@ class _Connection(SMTP):
     ) -> AuthResult:
         assert isinstance(given, LoginPassword)
         name, password = (part.decode("utf-8", "replace") for part in given)
-        return _result(self._server.accounts.check(name, password, scheme))
+        return self.result(self._server.accounts.check(name, password, scheme))
+
+    def result(self, account: Account | None) -> AuthResult:
+        """How logging on ended."""
+        if account is None:
+            return AuthResult(success=False, handled=False, message=_REFUSED)
+        self.note("*", account.logon_name, "authenticated")
+        return AuthResult(success=True, auth_data=account)
 
 
 class _Handler:
@@ -259,7 +267,7 @@ class _Handler:
         session.host_name = name
         schemes = self._connection.schemes()
         offers = [f"SIZE {self._visit().largest}", *self._visit().extensions]
-        offers += ["STARTTLS"] if session.ssl is None else []
+        offers += ["STARTTLS"] if session.ssl is None and server.tls_context else []
         offers += [f"AUTH {' '.join(schemes)}"] if schemes else []
         lines = [f"{server.hostname} Hello [{_peer(session)}]", *offers]
         return [*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}"]
@@ -329,24 +337,18 @@ class _Handler:
                 return AuthResult(success=False, handled=True)
             verdict = await asyncio.to_thread(self._doorkeeper.admit, logon, f"NTLM {token}")
             if verdict.account is not None:
-                return _result(verdict.account)
+                return self._connection.result(verdict.account)
             _, _, challenge = (verdict.headers[0][1] if verdict.headers else b"").partition(b" ")
             if not challenge:
                 break
             token = await _token(server, challenge)
-        return _result(None)
+        return self._connection.result(None)
 
 
 async def _token(server: SMTP, challenge: bytes) -> str | None:
     """The client's answer in base64; None when it gave up and was told so."""
     answer = await server.challenge_auth(challenge, encode_to_b64=False)
     return base64.b64encode(answer).decode() if isinstance(answer, bytes) else None
-
-
-def _result(account: Account | None) -> AuthResult:
-    if account is None:
-        return AuthResult(success=False, handled=False, message=_REFUSED)
-    return AuthResult(success=True, auth_data=account)
 
 
 def _peer(session: Session) -> str:

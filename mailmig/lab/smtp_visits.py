@@ -12,16 +12,18 @@ told; "" means that all is well. Methods take the world's lock themselves and ma
 them in a thread.
 """
 
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import format_datetime
 from ipaddress import ip_address, ip_network
 from typing import Final, Protocol
 
-from mailmig.lab import connectors, messages, services
+from mailmig.lab import connectors, messages, server_certificates, services
 from mailmig.lab.accounts import Account
 from mailmig.lab.contents import Message
 from mailmig.lab.delivering import OVERHEAD
+from mailmig.lab.logs.keeping import Session
 from mailmig.lab.organisation import guid
 from mailmig.lab.settings import Connector
 from mailmig.lab.web.people import People
@@ -47,6 +49,9 @@ UNKNOWN: Final = (
 NO_RELAY: Final = "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain"
 NO_RELAY_2013: Final = "550 5.7.1 Unable to relay"
 TOO_MANY: Final = "452 4.5.3 Too many recipients"
+# Where the transport service listens for the front end, and a port that one may come from.
+HUB_PORT: Final = 2525
+_HANDED_FROM: Final = 49_152
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,12 @@ class Visit(Protocol):
     login_needs_tls: bool
     largest: int
 
+    def tls(self, usual: ssl.SSLContext) -> ssl.SSLContext | None:
+        """What STARTTLS shows, `usual` is the server's own; None: it is not offered."""
+
+    def note(self, event: str, data: str, context: str) -> None:
+        """A line for the protocol log, if there is one."""
+
     def mail(self, client: Client, sender: str) -> str:
         """Whether this sender may bring a message; else the refusal. "<>" is nobody."""
 
@@ -86,7 +97,7 @@ class Host(Protocol):
     def listens(self, port: int) -> bool:
         """Whether something listens on a standard port."""
 
-    def visit(self, address: str, port: int) -> Visit | str:
+    def visit(self, peer: tuple[str, int], port: int) -> Visit | str:
         """Somebody connects to a standard port; a text is the refusal that ends it."""
 
 
@@ -98,20 +109,24 @@ class ExchangeHost:
         self.people = people
         self.server: Server = world.organisation.server(server)
         self.name = self.server.fqdn
-        self._address = address
+        self.address = address
 
     def listens(self, port: int) -> bool:
-        """It does while its service runs."""
+        """It does while its service runs and the port is not closed."""
+        if self.world.surroundings.lines.is_closed(self.server.name, port):
+            return False
         return services.runs(self.world.conditions(self.server.name), services.FRONTEND)
 
-    def visit(self, address: str, port: int) -> Visit | str:
+    def visit(self, peer: tuple[str, int], port: int) -> Visit | str:
         """See `Host.visit`."""
         with self.world.lock:
             self.world.sync()
             if self.is_away():
                 return NOT_ACTIVE
-            found = self._connector(address, port)
-            return NOT_AVAILABLE if found is None else ExchangeVisit(self, *found)
+            found = self._connector(peer[0], port)
+            if found is None:
+                return NOT_AVAILABLE
+            return ExchangeVisit(self, *found, _log(self, found[1], peer, port))
 
     def is_away(self) -> bool:
         """Whether the front end does not serve now: maintenance."""
@@ -135,7 +150,7 @@ class ExchangeHost:
     def _connector(self, address: str, port: int) -> tuple[str, Connector] | None:
         """The connector that serves a client, and its GUID."""
         settings = self.world.organisation.settings
-        bindings = {f"{where}:{port}" for where in (connectors.ANY, self._address)}
+        bindings = {f"{where}:{port}" for where in (connectors.ANY, self.address)}
         fitting = [
             (width, key, one)
             for key, one in connectors.standing(self.world.organisation).items()
@@ -153,8 +168,12 @@ class ExchangeHost:
 class ExchangeVisit:
     """One connection to an Exchange server, served by one receive connector."""
 
-    def __init__(self, host: ExchangeHost, key: str, connector: Connector) -> None:
+    def __init__(
+        self, host: ExchangeHost, key: str, connector: Connector, log: Session | None
+    ) -> None:
         self._host = host
+        self._log = log
+        self._certificate = host.world.certificates.for_smtp(host.server)
         self._world = host.world
         self._people = host.people
         changed: Mapping[str, object] = host.world.organisation.settings.changed.get(key, {})
@@ -178,6 +197,19 @@ class ExchangeVisit:
         trusted = "externalauthoritative" in mechanisms and "exchangeservers" in self._groups
         self._relays = trusted or connector.name == connectors.RELAY
 
+    def tls(self, usual: ssl.SSLContext) -> ssl.SSLContext | None:
+        """See `Visit.tls`; it is what the organisation has assigned to SMTP."""
+        found = self._certificate
+        if found is None:
+            return None
+        served = self._world.certificates.is_served(self._host.server, found)
+        return usual if served else server_certificates.context(found)
+
+    def note(self, event: str, data: str, context: str) -> None:
+        """See `Visit.note`."""
+        if self._log is not None:
+            self._log.write(event, data, context)
+
     def mail(self, client: Client, sender: str) -> str:
         """See `Visit.mail`; whoever logged on sends for himself or whom he may send as."""
         with self._world.lock:
@@ -195,7 +227,7 @@ class ExchangeVisit:
             if before >= MOST_RECIPIENTS:
                 return TOO_MANY
             if _is_ours(self._world, recipient):
-                return "" if self._people.addressed(recipient) else UNKNOWN
+                return UNKNOWN if self._people.reached(recipient) is None else ""
             if client.account is not None or self._relays:
                 return ""
             return NO_RELAY_2013 if self._host.server.version == "2013" else NO_RELAY
@@ -212,12 +244,36 @@ class ExchangeVisit:
             way = f"Microsoft SMTP Server{_tls(client)} id {build} via Frontend Transport"
             number = self._world.delivering.number()
             message = _message(self._world, self._host.name, number, client, sender, raw, way)
-            known = [(one, self._people.addressed(one)) for one in recipients]
+            known = [pair for one in recipients for pair in self._people.sent_to(one)]
             self._world.delivering.send(message, known, server.name)
-            return (
+            said = (
                 f"250 2.6.0 {message.message_id} [InternalId={number}, "
                 f"Hostname={self._host.name}] Queued mail for delivery"
             )
+            self._log_hub(sender, recipients, said)
+            return said
+
+    def _log_hub(self, sender: str, recipients: list[str], said: str) -> None:
+        """What the transport service writes when the front end hands a message over."""
+        host = self._host
+        hub = next(
+            (
+                one for one in connectors.standing(self._world.organisation).values()
+                if one.server == host.server.name and one.role == connectors.HUB
+                and one.name.startswith(f"{connectors.DEFAULT_HUB} ")
+            ),
+            None,
+        )  # fmt: skip
+        peer = host.address, _HANDED_FROM
+        log = None if hub is None else _log(host, hub, peer, HUB_PORT, "Hub")
+        if log is None:
+            return
+        for event, data in (
+            ("<", f"EHLO {host.name}"), ("<", f"MAIL FROM:{sender}"),
+            *(("<", f"RCPT TO:<{one}>") for one in recipients), (">", said), ("<", "QUIT"),
+            ("-", ""),
+        ):  # fmt: skip
+            log.write(event, data)
 
     def _is_his(self, account: Account, sender: str) -> bool:
         own = self._people.mailbox_of(account)
@@ -237,7 +293,7 @@ class GatewayHost:
         """Always."""
         return True
 
-    def visit(self, address: str, port: int) -> Visit | str:
+    def visit(self, peer: tuple[str, int], port: int) -> Visit | str:
         """Everybody is let in."""
         return GatewayVisit(self)
 
@@ -254,6 +310,13 @@ class GatewayVisit:
         self._host = host
         self.banner = f"220 {host.name} ESMTP"
 
+    def tls(self, usual: ssl.SSLContext) -> ssl.SSLContext | None:
+        """Its own certificate, always."""
+        return usual
+
+    def note(self, event: str, data: str, context: str) -> None:
+        """Its log is not Exchange's, and nobody asks for it."""
+
     def mail(self, client: Client, sender: str) -> str:
         """Anybody may."""
         return ""
@@ -265,8 +328,9 @@ class GatewayVisit:
                 return TOO_MANY
             if not _is_ours(self._host.world, recipient):
                 return "554 5.7.1 Relay access denied"
-            known = self._host.people.addressed(recipient)
-            return "" if known else "550 5.1.1 Recipient address rejected: User unknown"
+            known = self._host.people.reached(recipient)
+            refused = "550 5.1.1 Recipient address rejected: User unknown"
+            return refused if known is None else ""
 
     def data(self, client: Client, sender: str, recipients: list[str], raw: bytes) -> str:
         """It is queued here, whether an Exchange server takes it now or later."""
@@ -276,10 +340,21 @@ class GatewayVisit:
             number = world.delivering.number()
             way = f"ESMTP{_tls(client)}"
             message = _message(world, self._host.name, number, client, sender, raw, way)
-            found = map(self._host.people.addressed, recipients)
-            known = [one for one in found if one is not None]
+            known = [one for to in recipients for one in self._host.people.reached(to) or ()]
             world.delivering.send_from_outside(message, known, self._host.name)
             return f"250 2.0.0 Ok: queued as {number:08X}"
+
+
+def _log(
+    host: ExchangeHost, connector: Connector, peer: tuple[str, int], port: int,
+    role: str = "FrontEnd",
+) -> Session | None:  # fmt: skip
+    """The protocol log of a new connection; None where the connector writes none."""
+    if not connectors.logs(connector):
+        return None
+    ends = f"{host.address}:{port}", f"{peer[0]}:{peer[1]}"
+    name = rf"{connector.server}\{connector.name}"
+    return host.world.logs.session(host.server.name, name, *ends, role=role)
 
 
 def narrowest(ranges: tuple[str, ...], address: str) -> int | None:

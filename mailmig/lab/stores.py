@@ -57,6 +57,7 @@ class Stores(Configuration):
                 "LegacyExchangeDN": f"/o={name}",
                 **self._organization_lists(name),
                 "MapiHttpEnabled": True,
+                "EwsEnabled": None,
                 "PublicFoldersEnabled": v.enum(
                     f"{v.DIRECTORY}.PublicFoldersDeployment", "Local", 1
                 ),

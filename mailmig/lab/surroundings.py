@@ -10,17 +10,20 @@ from datetime import datetime
 
 from mailmig.lab.directory.forest import Forest, Standing
 from mailmig.lab.hypervisors import Heartbeat
+from mailmig.lab.lines import Lines
 from mailmig.lab.machines import Machines, Place, Role
 from mailmig.lab.organisation import Organisation
 from mailmig.lab.running.layout import Layout
 from mailmig.lab.running.zones import DELAY, NameServers, name_servers
+from mailmig.lab.web.gateway_rules import GatewayRules
 
 
 @dataclass(slots=True)
 class Surroundings:
     """The surroundings of one organisation.
 
-    `claims` are the things that a fault has changed, and which one: two would not find back.
+    `gateway` is how the reverse proxy outside is set. `claims` are the things that a fault has
+    changed, and which one: two would not find back.
     """
 
     layout: Layout
@@ -28,6 +31,8 @@ class Surroundings:
     names: NameServers
     forest: Forest
     heartbeat: Heartbeat
+    gateway: GatewayRules = field(default_factory=GatewayRules)
+    lines: Lines = field(default_factory=Lines)
     claims: dict[Hashable, str] = field(default_factory=dict)
 
     @classmethod

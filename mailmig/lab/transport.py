@@ -59,6 +59,8 @@ class Transport:
         self._now = world.organisation.now
         self._counted: tuple[datetime, dict[str, int]] | None = None
         self.outside = 0.0  # messages that nobody took in and that wait at the gateway
+        # The gateway's list, by short names; None: the servers that the clients' name leads to.
+        self.gateway_to: tuple[str, ...] | None = None
         self.came = self.delivered = self.expired = 0.0
         names = [server.name for server in world.organisation.servers]
         self.posts = {name: Post(name) for name in names}
@@ -108,10 +110,16 @@ class Transport:
         eased = "Medium" not in self.posts[server].pressure.values()
         return front and active and eased and self.accepts(server)
 
+    @property
+    def next_hops(self) -> tuple[str, ...]:
+        """The servers to which the gateway outside gives mail, in turn, if they take it."""
+        if self.gateway_to is not None:
+            return self.gateway_to
+        return self._group(self._world.organisation.answering)
+
     def entrances(self) -> list[str]:
-        """The servers to which the gateway outside can give mail now."""
-        group = self._group(self._world.organisation.answering)
-        return [name for name in group if self.accepts_from_outside(name)]
+        """Those of them that take mail now: the gateway passes over the others."""
+        return [name for name in self.next_hops if self.accepts_from_outside(name)]
 
     def holds(self, server: str, database: Database) -> bool:
         """Whether messages for a database stand in a queue of this server."""

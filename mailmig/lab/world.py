@@ -16,6 +16,7 @@ from threading import Event, RLock
 from typing import Final
 
 from mailmig.lab import services
+from mailmig.lab.accounts import Accounts
 from mailmig.lab.activating import settle
 from mailmig.lab.batches import Batch
 from mailmig.lab.components import Components
@@ -24,13 +25,17 @@ from mailmig.lab.cultures import ENGLISH, Culture
 from mailmig.lab.delivering import Delivering
 from mailmig.lab.health_sets import Monitoring
 from mailmig.lab.imports import Imports
+from mailmig.lab.logs.keeping import Logs
 from mailmig.lab.organisation import Organisation
 from mailmig.lab.profiles import Profile
 from mailmig.lab.public_folders import PublicFolders
 from mailmig.lab.running.layout import Layout
 from mailmig.lab.server_certificates import ServerCertificates
+from mailmig.lab.server_tls import ServersTls
 from mailmig.lab.surroundings import Surroundings
 from mailmig.lab.transport import Transport
+from mailmig.lab.web.conditions import Discovery, WebConditions
+from mailmig.lab.web.mapi.switches import MapiSwitches
 from mailmig.lab.wsman.switches import Switches
 from mailmig.model.errors import MailmigError
 
@@ -55,7 +60,8 @@ class Conditions:
     answer, and every cost per object counts `slowness` times. `stopped_services` and the two after
     it hold service names in lower case (see `mailmig.lab.services`), `stopped_pools` and
     `recycled_pools` names of application pools that are stopped, or recycle from time to time.
-    `management` is what is odd about its remote PowerShell, `profile` about its objects.
+    `management` is what is odd about its remote PowerShell, `mapi` about MAPI over HTTP, `profile`
+    about its objects.
     """
 
     culture: Culture = ENGLISH
@@ -67,7 +73,9 @@ class Conditions:
     stopped_pools: set[str] = field(default_factory=set)
     recycled_pools: set[str] = field(default_factory=set)
     management: Switches = field(default_factory=Switches)
+    mapi: MapiSwitches = field(default_factory=MapiSwitches)
     profile: Profile = field(default_factory=Profile)
+    web: WebConditions = field(default_factory=WebConditions)
 
 
 class World:
@@ -87,8 +95,12 @@ class World:
         self.lock = RLock()
         self.speed = speed
         self.spent_s = 0.0
+        self.accounts = Accounts()
+        self.discovery = Discovery()
         # Per account in lower case: cmdlets, or "cmdlet/parameter", that its roles lack.
         self.lacking: dict[str, set[str]] = {}
+        # Per account in lower case: milliseconds for which EWS tells it to stay away.
+        self.throttled: dict[str, int] = {}
         self._conditions = {
             server.name.lower(): Conditions(stopped_services=services.resting(server))
             for server in organisation.servers
@@ -113,6 +125,7 @@ class World:
         self.public_folders = PublicFolders(organisation)
         self.contents = Contents(organisation)
         self.delivering = Delivering(self)
+        self.logs = Logs(self)
 
     @property
     def now(self) -> datetime:
@@ -121,10 +134,19 @@ class World:
         return self._start + timedelta(seconds=passed)
 
     @cached_property
+    def layout(self) -> Layout:
+        """Where the machines are, also of a world in which nothing listens."""
+        return self._layout or Layout.of(self.organisation, 0)
+
+    @cached_property
     def surroundings(self) -> Surroundings:
         """What stands around Exchange; made when somebody asks first."""
-        layout = self._layout or Layout.of(self.organisation, 0)
-        return Surroundings.of(self.organisation, layout, lambda: self.now, self.lock)
+        return Surroundings.of(self.organisation, self.layout, lambda: self.now, self.lock)
+
+    @cached_property
+    def tls(self) -> ServersTls:
+        """What the Exchange servers show in TLS; made when somebody asks first."""
+        return ServersTls(self.organisation, self.layout, self.certificates)
 
     def conditions(self, server: str) -> Conditions:
         """How a server behaves; raises `UnknownServer`."""

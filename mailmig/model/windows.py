@@ -6,8 +6,11 @@ Windows' own enums name them; a number that is new there becomes `UNKNOWN`, neve
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum
-from typing import Self
+from enum import Enum, IntEnum
+from typing import Final, Self
+
+# What Exchange's own probes call themselves, in lower case.
+_PROBES: Final = ("amprobe", "msexchangemonitoring", "activemonitoring")
 
 
 class _Known(IntEnum):
@@ -267,10 +270,66 @@ class VirtualMachine:
     apart: tuple[str, ...]
 
 
+class ClientLog(Enum):
+    """A log that tells who uses an Exchange server (operations.md 10)."""
+
+    PROXY = "front-end proxy log"
+    IIS_FRONT = "IIS log of the front end"
+    IIS_BACK = "IIS log of the back end"
+    MAPI = "MAPI/HTTP log of the back end"
+    SMTP_FRONT = "SMTP receive log of the front end"
+    SMTP_HUB = "SMTP receive log of the transport service"
+
+
+@dataclass(frozen=True, slots=True)
+class LogRead:
+    """How much of a log was read. `there` is whether its folder exists; no file is no evidence.
+
+    `lines` are those since the asked moment, `unread` those without a time, `left` those that were
+    not counted any more because there were too many different clients. `oldest` is the first
+    moment in the files, before what was asked too; None where there is no line.
+    """
+
+    folder: str
+    there: bool
+    files: int
+    lines: int
+    unread: int
+    left: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientUse:
+    """What one client did, by one log: requests, or SMTP sessions, and the last one.
+
+    `host` is the name that the client used, `protocol` the log's word for it, in IIS the first part
+    of the path, in SMTP the receive connector; `software` is what the client calls itself, in SMTP
+    its greeting. None is a field that the log does not have: unknown; "" is an empty one, as of
+    nobody logged on. `accepted` are requests answered below 400, or messages taken.
+    """
+
+    host: str | None
+    protocol: str | None
+    software: str | None
+    address: str | None
+    user: str | None
+    requests: int
+    accepted: int
+    last: datetime
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether Exchange asked itself. The names of its programs are from memory [MEM]."""
+        user = (self.user or "").rpartition("\\")[2].lower()
+        software = (self.software or "").lower()
+        return user.startswith("healthmailbox") or any(word in software for word in _PROBES)
+
+
 WindowsFact = (
-    ClusterHeartbeat | ClusterNode | ClusterWitness | Counter | EventLog | HyperVHost
-    | MachineHealth | NetworkCard | Service | SystemStart | VirtualMachine | Volume | ZoneAgeing
-    | ZoneRecord
+    ClientUse | ClusterHeartbeat | ClusterNode | ClusterWitness | Counter | EventLog | HyperVHost
+    | LogRead | MachineHealth | NetworkCard | Service | SystemStart | VirtualMachine | Volume
+    | ZoneAgeing | ZoneRecord
 )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ from winrm.transport import Transport
 from mailmig.model.command import BadCommand
 from mailmig.model.errors import BadFile, MailmigError
 from mailmig.model.names import AddressMap
-from mailmig.model.windows import WindowsAnswer
+from mailmig.model.windows import ClientLog, WindowsAnswer
 from mailmig.sources import kerberos
 from mailmig.sources.exchange_outcome import category, kind_of
 from mailmig.sources.remote_errors import (
@@ -58,6 +58,7 @@ from mailmig.sources.remote_http import (
 )
 from mailmig.sources.remote_logon import LogonClosed, LogonGate
 from mailmig.sources.remote_settings import RemoteSettings, Scheme
+from mailmig.wire import client_logs
 from mailmig.wire.windows_answers import ScriptError, answer, script
 
 POLL_S: Final = 5
@@ -140,6 +141,15 @@ class Windows:
             reason = f"{error}" + (f"; it says: {said}" if said else "")
             raise BrokenReply(self.server, reason) from error
         return WindowsAnswer(self.server, name, facts, self._now(), vantage=self._vantage)
+
+    async def client_use(self, log: ClientLog, since: datetime) -> WindowsAnswer:
+        """Who used an Exchange server since an aware moment, as one of its logs has it.
+
+        Counted on the server: one `LogRead`, and a `ClientUse` per client; never lines. A file that
+        is missing shows in `LogRead`, a field that is missing as None. Raises as `run` does.
+        """
+        name, arguments = client_logs.question(log, since)
+        return await self.run(name, **arguments)
 
     async def _play(self, name: str, line: str) -> "_Printed":
         if self.settings.unverified and self.settings.tls and not self._warned:

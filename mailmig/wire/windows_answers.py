@@ -114,8 +114,10 @@ def script_names() -> tuple[str, ...]:
 
 @cache
 def _file(name: str) -> str:
+    """A script without its indentation: a command line has room for 3,000 signs of script."""
     folder = files("mailmig.wire") / "windows_scripts"
-    return (folder / f"{name}.ps1").read_text("ascii").replace("\r\n", "\n").rstrip()
+    lines = (folder / f"{name}.ps1").read_text("ascii").splitlines()
+    return "\n".join(line.strip() for line in lines).rstrip()
 
 
 @cache
@@ -134,7 +136,9 @@ def _document(value: Obj) -> str:
 # Each script with the arguments that it takes.
 ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(FACTS, ()),
+    "client_use": ("folder", "split", "fields", "good", "since"),
     "dns_records": ("zone", "name", "type"),
     "dns_zone": ("zone",),
     "services": ("names",),
+    "smtp_use": ("folder", "since"),
 }

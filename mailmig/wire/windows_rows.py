@@ -9,12 +9,14 @@ from typing import Final
 
 from mailmig.model.windows import (
     Checkpoint,
+    ClientUse,
     ClusterHeartbeat,
     ClusterNode,
     ClusterWitness,
     Counter,
     EventLog,
     HyperVHost,
+    LogRead,
     MachineHealth,
     NetworkCard,
     NodeState,
@@ -33,6 +35,8 @@ from mailmig.wire.clixml import Obj, items
 # Win32_OperatingSystem.ProductType of a domain controller.
 _CONTROLLER: Final = 2
 _PLAN: Final = "Microsoft:PowerPlan\\"
+# How the scripts that read logs write a moment.
+LOGGED: Final = "%Y-%m-%d %H:%M:%S"
 
 
 def text_of(row: Obj, name: str) -> str:
@@ -193,6 +197,28 @@ def _checkpoint(row: Obj) -> Checkpoint:
     return Checkpoint(text_of(row, "Name"), at, text_of(row, "Kind"))
 
 
+def _use(row: Obj) -> LogRead | ClientUse:
+    """A client of a log, or what was read of it; "|" is a field that the log does not have."""
+    if "Client" not in row:
+        oldest = text_of(row, "Oldest")
+        return LogRead(
+            text_of(row, "Folder"), bool(row["There"]), _whole(row, "Files"), _whole(row, "Lines"),
+            _whole(row, "Unread"), _whole(row, "Left"), _logged(oldest) if oldest != "9" else None,
+        )  # fmt: skip
+    host, protocol, software, address, user = (
+        None if cell == "|" else cell for cell in text_of(row, "Client").split("\t")
+    )
+    return ClientUse(
+        host, protocol, software, address, user, _whole(row, "Requests"), _whole(row, "Accepted"),
+        _logged(text_of(row, "Last")),
+    )  # fmt: skip
+
+
+def _logged(text: str) -> datetime:
+    """The moment of a line; all logs are in UTC."""
+    return datetime.strptime(text, LOGGED).replace(tzinfo=UTC)
+
+
 def _texts(row: Obj, name: str) -> tuple[str, ...]:
     """A list of texts or numbers, as texts; nothing where it is empty or missing in PowerShell."""
     return tuple(str(one) for one in items(row[name]) if one is not None)
@@ -207,6 +233,7 @@ def _objects(row: Obj, name: str) -> tuple[Obj, ...]:
 
 FACTS: Final[Mapping[str, Callable[[Obj], WindowsFact]]] = {
     "boot_time": _start,
+    "client_use": _use,
     "cluster_heartbeat": _heartbeat,
     "cluster_nodes": _node,
     "cluster_witness": _witness,
@@ -218,6 +245,7 @@ FACTS: Final[Mapping[str, Callable[[Obj], WindowsFact]]] = {
     "machine_health": _health,
     "network_cards": _card,
     "services": _service,
+    "smtp_use": _use,
     "virtual_machines": _virtual,
     "volumes": _volume,
 }

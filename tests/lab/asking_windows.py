@@ -1,8 +1,11 @@
 """Asks the lab's Windows machines directly, without WinRM in between."""
 
+import asyncio
+import inspect
 from typing import Any, TypeVar
 
 from mailmig.lab.running.scripts import Scripts
+from mailmig.lab.windows import Answer
 from mailmig.lab.world import World
 from mailmig.wire.windows_answers import answer, script
 from tests.lab.asking import account
@@ -19,7 +22,9 @@ def full(name: str) -> str:
 def facts(world: World, machine: str, name: str, **arguments: Any) -> tuple[Any, ...]:
     """What a script says on a machine, read as our client reads it."""
     said = Scripts(world, full(machine))(account(), script(name, arguments))
-    assert said is not None and not said.errors
+    if inspect.iscoroutine(said):
+        said = asyncio.run(said)
+    assert isinstance(said, Answer) and not said.errors
     return answer(name, said.stdout)
 
 

@@ -7,10 +7,10 @@
 set -euo pipefail
 
 python=${1:-.venv/bin/python}
-programs=(curl dig gcc ip kinit krb5-config ldapsearch ldbadd named nsupdate openssl samba
+programs=(curl dig gcc ip kinit krb5-config ldapsearch ldbadd named nginx nsupdate openssl promtool samba
   samba-tool slapd swaks unshare)
 packages=(bind9 bind9-dnsutils curl gcc iproute2 krb5-user ldap-utils ldb-tools libc6-dev
-  libio-socket-ssl-perl libkrb5-dev libnet-ssleay-perl openssl python3-dev samba samba-ad-dc
+  libio-socket-ssl-perl libkrb5-dev libnet-ssleay-perl nginx openssl prometheus python3-dev samba samba-ad-dc
   samba-ad-provision slapd swaks util-linux winbind)
 
 missing=()

@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from mailmig.lab.accounts import Accounts
 from mailmig.lab.afterwards import migrate
-from mailmig.lab.certificates import Authority
 from mailmig.lab.contents import INBOX, Message
 from mailmig.lab.founding import found
 from mailmig.lab.population import Mailbox
+from mailmig.lab.server_tls import SMTP
 from mailmig.lab.smtp import MailServer
 from mailmig.lab.smtp_visits import ExchangeHost, GatewayHost
 from mailmig.lab.story import read as read_story
@@ -32,14 +32,14 @@ class MailTown:
         self.world = World(organisation)
         self.accounts = Accounts()
         add_staff(self.world, self.accounts)
-        self.authority = Authority()
+        self.authority = self.world.tls.authority
         people = People(self.world)
         node = organisation.server(M)
         self.name = node.fqdn
         self.gateway_name = organisation.smart_host
         self.node = MailServer(
             ExchangeHost(self.world, people, M, HOST), self.accounts,
-            self.authority.certificate(node.fqdn, HOST).context(), HOST, {25: 0, 587: 0},
+            self.world.tls.of(M, SMTP).context, HOST, {25: 0, 587: 0},
         )  # fmt: skip
         self.gateway = MailServer(
             GatewayHost(self.world, people, self.gateway_name), self.accounts,

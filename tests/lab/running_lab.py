@@ -36,13 +36,10 @@ def free_offset() -> int:
 
 
 @asynccontextmanager
-async def running(folder: Path, *, cut_over: bool = False, **options: Any) -> AsyncIterator[Lab]:
-    """A small town that runs; `cut_over` is when its clients find both nodes already."""
+async def running(folder: Path, **options: Any) -> AsyncIterator[Lab]:
+    """A small town that runs."""
     options = {"mailboxes": 20, "speed": 0.0, "offset": free_offset()} | options
-    lab = Lab(story.read("town"), folder / "lab", **options)
-    if cut_over:
-        lab.organisation.answering = lab.organisation.dag.servers[0]
-    async with lab:
+    async with Lab(story.read("town"), folder / "lab", **options) as lab:
         yield lab
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from mailmig.lab.cmdlets.mailboxes_changed import HIGHEST
 from mailmig.lab.exchange.calls import Call, Warning
-from mailmig.lab.population import Mailbox
+from mailmig.lab.population import Mailbox, Protocols
+from mailmig.lab.protocols_of import ews, mapi_http
 from mailmig.lab.web.people import People
 from mailmig.model.directory import Kind
 from mailmig.model.quota import GIB, KIB, MIB, UNLIMITED, Quota, Quotas
@@ -74,6 +75,61 @@ def test_client_access_is_narrowed_as_mailboxes_are(shell: Shell) -> None:
         "ManagementObjectNotFoundException"
     )
     assert "-ProtocolSettings" in shell.error("Get-CASMailbox", ProtocolSettings=None).message
+
+
+def test_a_protocol_is_switched_for_one_mailbox_and_back(shell: Shell) -> None:
+    anna, bert = strangers(shell)
+    off = {
+        "MAPIEnabled": False, "MapiHttpEnabled": False, "EwsEnabled": False, "OWAEnabled": False,
+        "ECPEnabled": False, "ActiveSyncEnabled": False, "PopEnabled": False, "ImapEnabled": False,
+    }  # fmt: skip
+    for name, value in off.items():
+        assert not shell.ask("Set-CASMailbox", Identity=anna.alias, WhatIf=None, **{name: value})
+        assert anna.protocols == Protocols()
+        assert not shell.ask("Set-CASMailbox", Identity=anna.alias, **{name: value})
+        (row,) = shell.objects("Get-CASMailbox", Identity=anna.guid)
+        assert {one for one in off if row[one] is False} == {name}
+        told = warning(shell, "Set-CASMailbox", Identity=anna.alias, **{name: value})
+        assert "no settings of" in told and anna.name in told
+        again = None if name in ("MapiHttpEnabled", "EwsEnabled") else True
+        assert not shell.ask("Set-CASMailbox", Identity=anna.alias, **{name: again})
+    assert not shell.ask("Set-CASMailbox", Identity=anna.alias, **off)
+    found = shell.objects("Get-CASMailbox", ResultSize="Unlimited", Filter="OWAEnabled -eq $false")
+    assert [str(one["Guid"]) for one in found] == [anna.guid]
+    assert bert.protocols == Protocols()
+
+
+def test_what_a_mailbox_leaves_open_the_organisation_decides(shell: Shell) -> None:
+    organisation, (anna, bert) = shell.world.organisation, strangers(shell)
+    for name, may in (("MapiHttpEnabled", mapi_http), ("EwsEnabled", ews)):
+        assert not shell.ask("Set-CASMailbox", Identity=bert.alias, **{name: True})
+        assert not shell.ask("Set-OrganizationConfig", **{name: False})
+        assert (may(organisation, anna), may(organisation, bert)) == (False, True)
+        assert shell.objects("Get-OrganizationConfig")[0][name] is False
+        assert not shell.ask("Set-CASMailbox", Identity=anna.alias, **{name: True})
+        assert may(organisation, anna)
+    assert not shell.ask("Set-OrganizationConfig", EwsEnabled=None)
+    assert shell.objects("Get-OrganizationConfig")[0]["EwsEnabled"] is None
+    assert not shell.ask("Set-CASMailbox", Identity=anna.alias, EwsEnabled=None, MAPIEnabled=False)
+    assert ews(organisation, anna) and not mapi_http(organisation, anna)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"OWAEnabled": None}, "OWAEnabled"),
+        ({"OWAEnabled": "maybe"}, "OWAEnabled"),
+        ({"ActiveSyncMailboxPolicy": "Default"}, "-ActiveSyncMailboxPolicy"),
+        ({"Identity": "nobody", "OWAEnabled": False}, "nobody"),
+    ],
+)
+def test_a_switch_that_cannot_be_is_refused(
+    shell: Shell, given: dict[str, object], words: str
+) -> None:
+    anna = shell.someone()
+    record = shell.error("Set-CASMailbox", **{"Identity": anna.alias, **given})
+    assert words in record.message
+    assert anna.protocols == Protocols()
 
 
 @pytest.mark.parametrize(
@@ -233,7 +289,9 @@ def test_rights_that_are_not_simulated_and_people_who_are_not_there(shell: Shell
 
 
 def test_who_manages_recipients_may_and_who_only_views_may_not(shell: Shell) -> None:
-    changing = ("Set-Mailbox", "Add-MailboxPermission", "Remove-MailboxPermission")
+    changing = (
+        "Set-Mailbox", "Set-CASMailbox", "Add-MailboxPermission", "Remove-MailboxPermission",
+    )  # fmt: skip
     for name in (*changing, "Get-CASMailbox"):
         assert shell.engine.knows(account("Recipient Management"), name)
     viewer = account("View-Only Organization Management")

@@ -132,3 +132,37 @@ def test_folders_lie_below_each_other() -> None:
     assert [one.key for one in below(ROOT)] == list(FOLDERS)[1:]
     assert {one.key for one in below(INBOX)} == {"invoices"}
     assert not list(below("tasks"))
+
+
+def test_what_was_made_can_be_changed_and_stays_the_same_item() -> None:
+    organisation = town()
+    contents = Contents(organisation)
+    mailbox = next(one for one in organisation.present() if one.items > 50)
+    before = mailbox.used, contents.count(mailbox, INBOX)
+    first, second, *_ = contents.items(mailbox, INBOX)
+    contents.edit(mailbox, replace(first, read=False, subject="x", size=first.size + 7))
+    (found, *rest) = contents.items(mailbox, INBOX)
+    assert (found.number, found.stored, found.subject) == (first.number, False, "x")
+    assert found.size == first.size, "what was made keeps its size"
+    assert contents.item(mailbox, INBOX, first.number, stored=False) == found
+    assert (rest[0], contents.unread(mailbox, INBOX)) == (second, 1)
+    assert (mailbox.used, contents.count(mailbox, INBOX)) == before
+    add_up(contents, mailbox)
+    moved = contents.move(mailbox, found, TRASH)
+    assert (moved.subject, moved.read) == ("x", False)
+    assert contents.unread(mailbox, INBOX) == 0
+    add_up(contents, mailbox)
+
+
+@given(st.lists(st.tuples(st.sampled_from(HOLD), st.integers(0, 9000)), min_size=1, max_size=6))
+def test_what_grows_or_shrinks_counts(changes: list[tuple[str, int]]) -> None:
+    organisation = town()
+    contents = Contents(organisation)
+    mailbox = next(one for one in organisation.present() if one.items > 50)
+    database = organisation.databases[mailbox.database]
+    for key, size in changes:
+        kept = written(contents, mailbox, key, 5000)
+        before = database.size
+        contents.edit(mailbox, replace(kept, size=size))
+        assert database.size - before == size - 5000
+        add_up(contents, mailbox)

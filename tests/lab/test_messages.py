@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailmig.lab.contents import Message
-from mailmig.lab.messages import read
+from mailmig.lab.contents import INBOX, Attachment, Message
+from mailmig.lab.messages import blind_copies, read, written
 
 NOW = datetime(2026, 11, 20, 19, 0, tzinfo=UTC)
 HOP = ("Received", "from a by b; now")
@@ -53,7 +53,54 @@ def test_the_first_plain_text_of_many_parts_is_the_body() -> None:
         b"--b\r\nContent-Type: text/html\r\n\r\n<p>no</p>\r\n"
         b"--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\neWVz\r\n--b--\r\n"
     )
-    assert (taken(raw).body, taken(raw).size) == ("yes", len(raw) + 100)
+    found = taken(raw)
+    assert (found.body, found.html, found.size) == ("yes", "<p>no</p>", len(raw) + 100)
+    assert not found.attachments
+
+
+def test_html_alone_can_be_read_as_text_too() -> None:
+    found = taken(
+        b"Content-Type: text/html; charset=utf-8\r\n\r\n<html><head><title>t</title><style>p{}</style>"
+        b"</head><body><p>Gr\xc3\xbc\xc3\x9fe &amp;\nmehr</p><script>x()</script>bald</body></html>"
+    )
+    assert found.html.startswith("<html>") and found.html.endswith("</html>")
+    assert found.body.split() == ["Grüße", "&", "mehr", "bald"]
+
+
+def test_files_and_messages_inside_are_attachments() -> None:
+    raw = (
+        b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
+        b"--b\r\nContent-Type: text/plain\r\n\r\nbody\r\n"
+        b"--b\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; "
+        b"filename*=utf-8''Gr%C3%BC%C3%9Fe.txt\r\n\r\nfile\r\n"
+        b"--b\r\nContent-Type: image/png; name=p.png\r\nContent-ID: <1@x>\r\n"
+        b"Content-Disposition: inline\r\nContent-Transfer-Encoding: base64\r\n\r\ncG5n\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nnot the body\r\n--b--\r\n"
+    )
+    found = taken(raw)
+    text, picture, inner = found.attachments
+    assert (found.body, text.name, text.content) == ("body", "Grüße.txt", b"file")
+    assert picture == Attachment(1, "p.png", "image/png", b"png", "1@x", True)
+    assert (inner.name, inner.kind) == ("ATT00003.eml", "message/rfc822")
+    assert b"Subject: inner" in inner.content and b"not the body" in inner.content
+    again = taken(written(found))
+    assert [one.name for one in again.attachments] == [one.name for one in found.attachments]
+    assert b"not the body" in again.attachments[2].content
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        (b"filename*=\xfctf-8''x", "x"),
+        (b"filename*=utf\x00-8''x", "ATT00001"),
+        (b'filename="=?\x00tf-8?q?x?="', "=?tf-8?q?x?="),
+        (b"filename=", "ATT00001"),
+    ],
+)
+def test_a_file_in_no_encoding_has_a_name_all_the_same(name: bytes, known: str) -> None:
+    found = taken(b"Content-Type: a/b\r\nContent-Disposition: attachment; " + name + b"\r\n\r\nx")
+    (file,) = found.attachments
+    assert (file.name, file.content) == (known, b"x")
 
 
 @pytest.mark.parametrize("date", ["", "soon", "Fri, 99 Nov 2026 17:30:00 +0100",
@@ -81,7 +128,40 @@ def test_whatever_comes_can_be_shown_as_xml(lines: list[bytes], body: bytes) -> 
         raw, rude, NOW, more_bytes=100, message_id="<own@lab>", hops=(("Received", rude),)
     )  # fmt: skip
     texts = (found.subject, found.sender, found.body, found.message_id, *found.to, *found.cc,
-             *(part for header in found.headers for part in header))  # fmt: skip
+             found.html, *(part for header in found.headers for part in header),
+             *(text for one in found.attachments for text in (one.name, one.kind, one.content_id)),
+             *blind_copies(raw))  # fmt: skip
     for text in texts:
         ElementTree.fromstring(f"<t>{escape(text)}</t>".encode())
     assert found.size == len(raw) + 100 and found.sent.tzinfo is not None
+    if not any(one.kind.startswith("message/") for one in found.attachments):
+        again = taken(written(found))
+        assert [one.content for one in again.attachments] == [
+            one.content for one in found.attachments
+        ]
+
+
+_WORDS = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=20)
+_TEXTS = st.one_of(st.just(""), _WORDS, st.just("Gr\u00fc\u00dfe\r\n--=_x\r\n.\r\n"))
+_FILES = st.tuples(
+    _WORDS.filter(lambda name: name == " ".join(name.split()) != ""),
+    st.sampled_from(["image/png", "text/plain", "text/html", "application/octet-stream"]),
+    st.binary(min_size=1, max_size=300), st.booleans(),
+)  # fmt: skip
+
+
+@given(_TEXTS, _TEXTS, st.lists(_FILES, max_size=3))
+def test_what_is_written_as_mime_is_read_as_the_same(
+    body: str, html: str, files: list[tuple[str, str, bytes, bool]]
+) -> None:
+    attachments = tuple(
+        Attachment(number, name, kind, content, "c@d" if inline else "", inline)
+        for number, (name, kind, content, inline) in enumerate(files)
+    )
+    one = Message(
+        INBOX, 0, True, "s", "a@town.example", ("b@town.example",), NOW, NOW, 0, "<1@lab>",
+        ("c@town.example",), body or ("x" if html else ""), html=html, attachments=attachments,
+    )  # fmt: skip
+    found = taken(written(one))
+    assert (found.body, found.html, found.attachments) == (one.body, html, attachments)
+    assert (found.to, found.cc, found.sender) == (one.to, one.cc, one.sender)

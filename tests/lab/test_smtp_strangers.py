@@ -1,7 +1,6 @@
 """Mail clients that we did not write talk to a running lab; EWS finds what they sent."""
 
 import asyncio
-import shlex
 import ssl
 from datetime import timedelta
 from pathlib import Path
@@ -155,14 +154,6 @@ async def test_openssl_sees_the_certificate_behind_starttls(tmp_path: Path, mach
         )  # fmt: skip
         assert code == 0 and "Verify return code: 0 (ok)" in text, text
         assert "250-SIZE 37748736" in text and "250-STARTTLS" not in text, text
-
-
-async def test_the_line_that_a_lab_offers_for_swaks_works_as_it_stands(tmp_path: Path) -> None:
-    async with running(tmp_path) as lab:
-        needs("swaks")
-        code, text = await said(*shlex.split(lab.swaks()))
-        assert code == 0 and "250 2.0.0 Ok: queued as" in text, text
-        assert lab.world.delivering.number() > 1 and not lab.world.delivering.waiting
 
 
 async def test_the_gateway_hands_swaks_mail_to_a_node(tmp_path: Path) -> None:

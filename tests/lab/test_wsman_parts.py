@@ -2,7 +2,9 @@
 
 import base64
 import contextlib
+import errno
 import struct
+import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
 from xml.etree.ElementTree import fromstring
@@ -111,6 +113,28 @@ def test_an_endpoint_without_ntlm_refuses_its_first_message_and_offers_no_more()
         offered = (b"www-authenticate", b"Negotiate") in verdict.headers
         assert verdict.account is None and offered is not takes_ntlm
     assert not accounts.attempts
+
+
+def test_a_full_disk_is_nobodys_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = Accounts([Account("anna", "town.example", Secret("Passw0rd"))])
+    door, logon = Doorkeeper(accounts, ("NTLM",)), Logon()
+    client = spnego.client("TOWN\\anna", "Passw0rd", protocol="ntlm")
+
+    def header(challenge: bytes | None) -> str:
+        token = client.step(challenge)
+        assert token is not None
+        return f"NTLM {base64.b64encode(token).decode()}"
+
+    ((_, said),) = door.admit(logon, header(None)).headers
+    last = header(base64.b64decode(said.partition(b" ")[2]))
+
+    def full(**options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
+    with pytest.raises(OSError, match="No space"):
+        door.admit(logon, last)
+    assert (accounts.wrong("TOWN\\anna"), logon.session, logon.account) == (0, None, None)
 
 
 def test_a_header_that_is_no_base64_is_refused() -> None:

@@ -69,6 +69,7 @@ class Machine:
     authority: Path
     addresses: AddressMap
     clock: Clock
+    tls: Listener
     mood: str = ""
     heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     running: int = 0
@@ -131,7 +132,7 @@ async def machine(folder: Path, path: str = "/wsman", **options: Any) -> AsyncIt
     async with Server(service, tls, plain):
         addresses = {(SERVER, 5986): tls.where, (SERVER, 5985): plain.where}
         file = authority.write(folder / "ca.pem")
-        made = Machine(accounts, service, endpoint, file, addresses, clock)
+        made = Machine(accounts, service, endpoint, file, addresses, clock, tls)
         yield made
         await until(lambda: made.running == 0)
         await until(lambda: len(service.shells) == 0)

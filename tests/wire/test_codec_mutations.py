@@ -16,7 +16,7 @@ import pytest
 
 from mailmig.model.errors import MailmigError
 from mailmig.wire.autodiscover import soap, v2
-from mailmig.wire.autodiscover.documents import BadAutodiscover
+from mailmig.wire.documents import BadDocument
 from mailmig.wire.mapihttp import address_book, restrictions
 from mailmig.wire.mapihttp.codes import RequestType
 from mailmig.wire.mapihttp.cookies import Jar, read_cookie
@@ -111,7 +111,7 @@ def test_damaged_bytes_end_in_the_codecs_own_error(name: str) -> None:
     for raw in islice(endless(seeds, Random(name)), MUTATIONS // len(TARGETS) + 1):
         try:
             found = decode(raw)
-        except (BadMapi, BadAutodiscover) as error:
+        except (BadMapi, BadDocument) as error:
             assert isinstance(error, MailmigError)
             refused += 1
             continue

@@ -14,12 +14,15 @@ from tree_sitter import Language, Node, Parser
 from mailmig.model.errors import BadFile
 from mailmig.model.windows import (
     Checkpoint,
+    ClientLog,
+    ClientUse,
     ClusterHeartbeat,
     ClusterNode,
     ClusterWitness,
     Counter,
     EventLog,
     HyperVHost,
+    LogRead,
     MachineHealth,
     NetworkCard,
     NodeState,
@@ -33,6 +36,7 @@ from mailmig.model.windows import (
     ZoneRecord,
 )
 from mailmig.wire import clixml
+from mailmig.wire.client_logs import question
 from mailmig.wire.clixml import Int64, Obj, UInt64
 from mailmig.wire.windows_answers import (
     ARGUMENTS,
@@ -46,7 +50,8 @@ from mailmig.wire.windows_answers import (
 
 PARSER = Parser(Language(tree_sitter_powershell.language()))
 SOME: dict[str, Any] = {
-    "names": ["MSExchangeIS"], "zone": "town.example", "name": "mail", "type": "A"
+    "names": ["MSExchangeIS"], "zone": "town.example", "name": "mail", "type": "A",
+    **question(ClientLog.MAPI, datetime(2027, 1, 12, tzinfo=UTC))[1],
 }  # fmt: skip
 # Everything that our scripts may call: nothing in it changes anything.
 READING = {
@@ -55,6 +60,7 @@ READING = {
     "Get-DnsServerScavenging", "Get-DnsServerZone", "Get-DnsServerZoneAging", "Get-ItemProperty",
     "Get-VM", "Get-VMHardDiskDrive", "Get-VMIntegrationService", "Get-VMSnapshot", "Get-WinEvent",
     "Measure-Object", "Test-Path", "Where-Object", "ForEach-Object", "ConvertFrom-Json",
+    "New-Object", "Sort-Object",
 }  # fmt: skip
 NASTY = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
@@ -184,6 +190,17 @@ def test_every_kind_of_answer_becomes_typed_values() -> None:
          VirtualMachine("EX1", "Running", "HV1", 12, 2**37, False, "ShutDown", "Disabled",
                         (Checkpoint("vor dem Update", at, "Standard"),), False,
                         ("D:\\EX1.vhdx",), ())),
+        ("client_use", row(Client="mail.town.example\tMapi\tOutlook 16\t192.0.2.4\tTOWN\\anna",
+                           Requests=3, Accepted=2, Last="2026-11-01 04:30:00"),
+         ClientUse("mail.town.example", "Mapi", "Outlook 16", "192.0.2.4", "TOWN\\anna", 3, 2, at)),
+        ("client_use", row(Folder="D:\\x", There=True, Files=2, Lines=7, Unread=1, Left=0,
+                           Oldest="2026-11-01 04:30:00"),
+         LogRead("D:\\x", True, 2, 7, 1, 0, at)),
+        ("smtp_use", row(Client="|\tEX1\\Relay\tprinter-3\t192.0.2.80\t", Requests=1, Accepted=0,
+                         Last="2026-11-01 04:30:00"),
+         ClientUse(None, "EX1\\Relay", "printer-3", "192.0.2.80", "", 1, 0, at)),
+        ("smtp_use", row(Folder="D:\\x", There=False, Files=0, Lines=0, Unread=0, Left=0, Oldest="9"),
+         LogRead("D:\\x", False, 0, 0, 0, 0, None)),
     ]  # fmt: skip
     assert {name for name, _, _ in kinds} == set(script_names())
     for name, seen, fact in kinds:

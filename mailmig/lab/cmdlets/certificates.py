@@ -11,14 +11,24 @@ from typing import Final
 
 from cryptography import x509
 
+from mailmig.lab.cmdlets.errors import Failed
 from mailmig.lab.cmdlets.simulated import Ask, Given, Row, Simulated
+from mailmig.lab.connectors import texts
+from mailmig.lab.exchange.calls import not_simulated
 from mailmig.lab.objects import Live
 from mailmig.lab.server_certificates import Stored
 from mailmig.model.organisation import Server
 
+_SMTP: Final = "SMTP"
+
 
 def _certificates(ask: Ask) -> Iterator[Given]:
-    r"""Those of a server; one by its thumbprint, or by `SERVER\THUMBPRINT`."""
+    for _, one in _meant(ask):
+        yield Row("Get-ExchangeCertificate", one.thumbprint, None, partial(_shown, one))
+
+
+def _meant(ask: Ask) -> Iterator[tuple[Server, Stored]]:
+    r"""Those of a server; one by its thumbprint, or by `SERVER\THUMBPRINT`. Raises `Failed`."""
     server = ask.reached("Server")
     wanted = str(ask.bound.get("Thumbprint") or "")
     if ask.identity:
@@ -31,12 +41,24 @@ def _certificates(ask: Ask) -> Iterator[Given]:
         if names and not names & {name.lower() for name in _dns_names(one)}:
             continue
         found = True
-        yield Row("Get-ExchangeCertificate", one.thumbprint, None, partial(_shown, one))
+        yield server, one
     if wanted and not found:
         raise ask.failed(
             f"The certificate with thumbprint {wanted} was not found.",
             "System.InvalidOperationException", "InvalidOperation",
         )  # fmt: skip
+
+
+def _enable(ask: Ask) -> Iterator[Given]:
+    """A certificate is for SMTP, too; what a certificate is for is never taken away like this."""
+    wanted = {word.strip() for text in texts(ask.bound.get("Services")) for word in text.split(",")}
+    if {word.upper() for word in wanted} != {_SMTP}:
+        raise Failed(not_simulated(f"-Services {', '.join(sorted(wanted))}, but SMTP alone"))
+    for server, one in _meant(ask):
+        known = [word for word in one.services.split(", ") if word != "None"]
+        if _SMTP not in known and not ask.bound.is_on("WhatIf"):
+            ask.world.certificates.assign(server, one.thumbprint, ", ".join([*known, _SMTP]))
+    yield from ()
 
 
 def _asked(ask: Ask, server: Server) -> tuple[Server, str]:
@@ -103,6 +125,10 @@ CMDLETS: Final = (
     Simulated(
         "Get-ExchangeCertificate", _certificates,
         ("Identity", "Thumbprint", "Server", "DomainName"),
+    ),
+    Simulated(
+        "Enable-ExchangeCertificate", _enable,
+        ("Identity", "Thumbprint", "Server", "Services", "Force"), changes=True,
     ),
     Simulated("Get-AuthConfig", _auth_config),
 )  # fmt: skip

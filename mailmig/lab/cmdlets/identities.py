@@ -68,11 +68,11 @@ class Register:
         counted = (len(state.mailboxes), len(state.principals), len(state.accounts_only))
         if counted == self._counted:
             return
-        self._known.clear()
+        known: dict[str, list[Recipient]] = {}
         for recipient, spellings in self._all():
             for spelling in {_folded(one) for one in spellings if one}:
-                self._known.setdefault(spelling, []).append(recipient)
-        self._counted = counted
+                known.setdefault(spelling, []).append(recipient)
+        self._known, self._counted = known, counted
 
     def _all(self) -> Iterator[tuple[Recipient, Iterable[str]]]:
         state, places = self.organisation, self.places

@@ -1,4 +1,4 @@
-"""Set-Mailbox for quotas, Add- and Remove-MailboxPermission for Full Access.
+"""Set-Mailbox for quotas and address lists, Add- and Remove-MailboxPermission for Full Access.
 
 Exchange stores quotas as whole KB and refuses those that do not rise from warning to sending to
 receiving; unlimited is the highest. They count only where `UseDatabaseQuotaDefaults` is false, and
@@ -23,6 +23,7 @@ from mailmig.model.quota import KIB, UNLIMITED, Quota, Quotas
 
 _QUOTAS: Final = ("IssueWarningQuota", "ProhibitSendQuota", "ProhibitSendReceiveQuota")
 _DEFAULTS: Final = "UseDatabaseQuotaDefaults"
+_HIDDEN: Final = "HiddenFromAddressListsEnabled"
 _SWITCHES: Final = {
     "Arbitration": KINDS_OF_FILE["arbitration_mailboxes"],
     "PublicFolder": KINDS_OF_FILE["public_folder_mailboxes"],
@@ -43,18 +44,26 @@ _FULL_ACCESS: Final = "FullAccess"
 
 
 def _set(ask: Ask) -> Iterator[Given]:
-    mailbox = _mailbox(ask, _kinds(ask))
-    own, use_defaults = _quotas(ask, mailbox), mailbox.use_database_quotas
-    if _DEFAULTS in ask.bound.values:
-        if not isinstance(ask.bound.get(_DEFAULTS), bool):
-            raise errors.unconvertible(
-                ask.bound.cmdlet, _DEFAULTS, ask.bound.get(_DEFAULTS), "System.Boolean"
-            )
-        use_defaults = ask.bound.is_on(_DEFAULTS)
-    if (own, use_defaults) == (mailbox.own, mailbox.use_database_quotas):
+    mailbox = meant(ask, _kinds(ask))
+    now = (mailbox.own, mailbox.use_database_quotas, mailbox.hidden)
+    wanted = (
+        _quotas(ask, mailbox), _truth(ask, _DEFAULTS, mailbox.use_database_quotas),
+        _truth(ask, _HIDDEN, mailbox.hidden),
+    )  # fmt: skip
+    if wanted == now:
         yield Warning(UNCHANGED.format(ask.view.places.canonical(mailbox.path, mailbox.name)))
     elif not ask.bound.is_on("WhatIf"):
-        mailbox.own, mailbox.use_database_quotas = own, use_defaults
+        mailbox.own, mailbox.use_database_quotas, mailbox.hidden = wanted
+
+
+def _truth(ask: Ask, name: str, now: bool) -> bool:
+    """A boolean as it would be then. Raises `Failed`."""
+    if name not in ask.bound.values:
+        return now
+    value = ask.bound.get(name)
+    if not isinstance(value, bool):
+        raise errors.unconvertible(ask.bound.cmdlet, name, value, "System.Boolean")
+    return value
 
 
 def _kinds(ask: Ask) -> tuple[Kind, ...]:
@@ -63,7 +72,8 @@ def _kinds(ask: Ask) -> tuple[Kind, ...]:
     return tuple(kind for kinds in asked for kind in kinds) if asked else ORDINARY
 
 
-def _mailbox(ask: Ask, kinds: tuple[Kind, ...]) -> Mailbox:
+def meant(ask: Ask, kinds: tuple[Kind, ...]) -> Mailbox:
+    """The only mailbox of these kinds that the identity means. Raises `Failed`."""
     found = [one for one in ask.register.mailboxes(ask.identity) if one.kind in kinds]
     ask.the_one(list(found))
     return found[0]
@@ -188,8 +198,9 @@ def _place(ask: Ask, mailbox: Mailbox) -> str:
 _WHO: Final = ("Identity", "User", "AccessRights", "InheritanceType")
 CMDLETS: Final = (
     Simulated(
-        "Set-Mailbox", _set, ("Identity", *_QUOTAS, _DEFAULTS, *_SWITCHES, "Force"), changes=True
+        "Set-Mailbox", _set,
+        ("Identity", *_QUOTAS, _DEFAULTS, _HIDDEN, *_SWITCHES, "Force"), changes=True,
     ),
     Simulated("Add-MailboxPermission", _add, (*_WHO, "AutoMapping"), changes=True),
     Simulated("Remove-MailboxPermission", _remove, _WHO, asks=True, changes=True),
-)
+)  # fmt: skip

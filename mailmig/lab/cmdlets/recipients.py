@@ -110,7 +110,7 @@ def _mailbox(ask: Ask, mailbox: Mailbox) -> tuple[str, Live]:
 
 def _group(ask: Ask, group: Principal) -> tuple[str, Live]:
     name, live = ask.view.recipients.group(group)
-    address = f"{group.guid[:8]}@{ask.organisation.mail_domains[0]}"
+    address = group.address(ask.organisation.mail_domains[0])
     empty: dict[str, Value] = dict.fromkeys(
         ("ArchiveDatabase", "Database", "MailboxMoveTargetMDB", "MailboxMoveSourceMDB")
     )

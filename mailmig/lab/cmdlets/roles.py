@@ -17,8 +17,8 @@ ROLE_GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "organization management": ("*",),
     "view-only organization management": ("get-*", "test-*"),
     "recipient management": (
-        "get-mailbox*", "set-mailbox", "get-casmailbox", "add-mailboxpermission",
-        "remove-mailboxpermission", "get-user", "get-group", "get-recipient",
+        "get-mailbox*", "new-mailbox", "set-mailbox", "remove-mailbox", "get-casmailbox", "set-casmailbox",
+        "add-mailboxpermission", "remove-mailboxpermission", "get-user", "get-group", "get-recipient",
         "*-moverequest*", "*-migration*", "get-accepteddomain", "get-exchangeserver",
         "get-mailboxdatabase", "get-organizationconfig",
     ),

@@ -14,6 +14,7 @@ from mailmig.lab import connectors, setting_values
 from mailmig.lab.cmdlets import errors
 from mailmig.lab.cmdlets.configuration import plain
 from mailmig.lab.cmdlets.simulated import Ask, Given, Row, Simulated
+from mailmig.lab.front_ends import SWITCHES
 from mailmig.lab.objects import Live
 from mailmig.lab.organisation import guid
 from mailmig.lab.settings import Connector
@@ -33,14 +34,19 @@ _NAMED: Final = ("Identity",)
 SETS: Final[Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]]] = {
     "Set-MapiVirtualDirectory": ("mapi", (*_URLS, "IISAuthenticationMethods"), _NAMED),
     "Set-WebServicesVirtualDirectory": (
-        "ews", (*_URLS, "MRSProxyEnabled", "InternalNLBBypassUrl"), (*_NAMED, "Force"),
+        "ews", (*_URLS, *SWITCHES["ews"], "MRSProxyEnabled", "InternalNLBBypassUrl"),
+        (*_NAMED, "Force"),
     ),
-    "Set-OwaVirtualDirectory": ("owa", _URLS, _NAMED),
-    "Set-EcpVirtualDirectory": ("ecp", _URLS, _NAMED),
-    "Set-ActiveSyncVirtualDirectory": ("activesync", _URLS, _NAMED),
-    "Set-OabVirtualDirectory": ("oab", _URLS, _NAMED),
-    "Set-AutodiscoverVirtualDirectory": ("autodiscover", ("ExtendedProtectionTokenChecking",), _NAMED),
-    "Set-PowerShellVirtualDirectory": ("powershell", ("InternalUrl", "ExternalUrl"), _NAMED),
+    "Set-OwaVirtualDirectory": ("owa", (*_URLS, *SWITCHES["owa"]), _NAMED),
+    "Set-EcpVirtualDirectory": ("ecp", (*_URLS, *SWITCHES["ecp"]), _NAMED),
+    "Set-ActiveSyncVirtualDirectory": (
+        "activesync", (*_URLS, "BasicAuthEnabled", "WindowsAuthEnabled"), _NAMED,
+    ),
+    "Set-OabVirtualDirectory": ("oab", (*_URLS, *SWITCHES["oab"]), _NAMED),
+    "Set-AutodiscoverVirtualDirectory": (
+        "autodiscover", ("ExtendedProtectionTokenChecking", *SWITCHES["autodiscover"]), _NAMED,
+    ),
+    "Set-PowerShellVirtualDirectory": ("powershell", _URLS, _NAMED),
     "Set-OutlookAnywhere": (
         "outlook_anywhere",
         ("InternalHostname", "ExternalHostname", "InternalClientAuthenticationMethod",
@@ -61,7 +67,7 @@ SETS: Final[Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]]] = {
     "Set-ReceiveConnector": (
         "receive_connectors",
         ("Enabled", "Bindings", "RemoteIPRanges", "PermissionGroups", "AuthMechanism", "Fqdn",
-         "TransportRole"),
+         "TransportRole", "ProtocolLoggingLevel"),
         _NAMED,
     ),
     "Set-TransportConfig": (
@@ -99,6 +105,7 @@ def _set(file: str, names: tuple[str, ...], ask: Ask) -> Iterator[Given]:
     row = _one(file, ask)
     given = {name: value for name, value in ask.bound.values.items() if name in names}
     changes = {name: _plain(ask, name, value) for name, value in given.items()}
+    _switch(row, changes)
     if "SmartHosts" in changes:
         changes["SmartHostsString"] = changes["SmartHosts"]
     _refuse_unknown(ask, changes)
@@ -110,6 +117,20 @@ def _set(file: str, names: tuple[str, ...], ask: Ask) -> Iterator[Given]:
             ask.organisation.autodiscover_urls[row.make()[0]] = str(changes.pop(_DISCOVERY) or "")
         ask.organisation.settings.change(row.key, changes, ask.organisation.now)
     yield from ()
+
+
+def _switch(row: Row, changes: dict[str, object]) -> None:
+    """Switches stand for methods; OWA and ECP are told those for outside by themselves."""
+    names = [name for name in setting_values.LOGON_SWITCHES if name in changes]
+    switches = {name: changes.pop(name) for name in names}
+    if not switches:
+        return
+    _, live = row.make()
+    by_form = "FormsAuthentication" in live
+    for where in ("Internal",) if by_form else ("Internal", "External"):
+        methods = f"{where}AuthenticationMethods"
+        now = setting_values.method_names(live, methods)
+        changes[methods] = list(setting_values.switched(now, switches))
 
 
 def _one(file: str, ask: Ask) -> Row:
@@ -197,10 +218,12 @@ def _new_receive(ask: Ask) -> Iterator[Given]:
         str(given.get("TransportRole") or connectors.FRONT),
         ", ".join(connectors.texts(given.get("AuthMechanism") or mechanisms)),
         ", ".join(connectors.texts(given.get("PermissionGroups") or groups)),
+        str(given.get("ProtocolLoggingLevel") or "None"),
     )  # fmt: skip
     settings = {
         "Bindings": one.bindings, "RemoteIPRanges": one.ranges, "AuthMechanism": one.mechanisms,
         "PermissionGroups": one.groups, "TransportRole": one.role,
+        "ProtocolLoggingLevel": one.logging,
     }  # fmt: skip
     _refuse_unknown(ask, settings)
     key = guid(ask.organisation.seed, *connectors.receive_names(one))
@@ -254,7 +277,7 @@ CMDLETS: Final = (
     Simulated(
         "New-ReceiveConnector", _new_receive,
         ("Name", "Server", *_NEEDED, "Usage", *_USAGES, "AuthMechanism", "PermissionGroups",
-         "TransportRole"),
+         "TransportRole", "ProtocolLoggingLevel"),
         changes=True,
     ),
     Simulated("Remove-ReceiveConnector", _remove_receive, ("Identity",), asks=True, changes=True),

@@ -66,3 +66,23 @@ class AuthCertificateMissing(_OfStores):
             raise self.bad(target)
         self.keep(world, target, server.name)
         world.certificates.remove(server, thumbprint)
+
+
+class TransportCertificateMissing(_OfStores):
+    id = "transport-certificate-missing"
+    shows = ("tls_internal_transport",)
+    description = "the server's own certificate for SMTP between servers is gone from its store"
+    wants = "a server that has it"
+
+    def on(self, world: World, target: str) -> None:
+        server = world.organisation.server(server_named(self, world, target))
+        store = world.certificates
+        own = [
+            one for one in store.kept(server)
+            if "SMTP" in one.services and one.thumbprint != store.auth_thumbprint()
+        ]  # fmt: skip
+        if not own:
+            raise self.bad(target)
+        self.keep(world, target, server.name)
+        for one in own:
+            store.remove(server, one.thumbprint)

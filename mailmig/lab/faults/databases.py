@@ -60,7 +60,7 @@ class _OfCopy(Claiming):
 class DatabaseDismounted(_OfDatabase):
     id = "database-dismounted"
     family = "database"
-    shows = ("db_mounted", "move:database-offline")
+    shows = ("db_mounted", "mapi_store", "move:database-offline")
     description = "nobody can open a mailbox in the database; moves from and to it stand still"
     wants = "a database that is mounted"
 

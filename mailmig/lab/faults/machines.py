@@ -47,11 +47,13 @@ class Claiming(Fault):
         self._claimed: tuple[Hashable, ...] = ()
 
     def claim(self, world: World, target: str, things: Iterable[Hashable]) -> None:
-        """From now on these are ours. Raises `AlreadyChanged`; then nothing is."""
+        """From now on these are ours. Raises `AlreadyChanged`; then nothing is, of earlier too."""
         claims, wanted = world.surroundings.claims, tuple(things)
         for thing in wanted:
             if thing in claims:
-                raise AlreadyChanged(self.id, target, claims[thing])
+                other = claims[thing]
+                self.release(world)
+                raise AlreadyChanged(self.id, target, other)
         claims.update(dict.fromkeys(wanted, self.id))
         self._claimed += wanted
 

@@ -50,12 +50,7 @@ class _OfMailbox(_OfMoves):
 
     def mailbox(self, world: World, target: str) -> Mailbox:
         """The mailbox that is meant. Raises `BadTarget`."""
-        low = target.lower()
-        for mailbox in world.organisation.mailboxes:
-            if low in (mailbox.alias.lower(), mailbox.address.lower(), mailbox.guid,
-                       mailbox.exchange_guid, mailbox.account.lower()):  # fmt: skip
-                return mailbox
-        raise self.bad(target)
+        return mailbox_named(self, world, target)
 
 
 class _Resource(_OfDatabase):
@@ -435,3 +430,13 @@ class BatchHangs(_OfMoves):
         mailbox = migration_mailbox(world.organisation)
         if mailbox is not None and self._before in world.organisation.databases:
             mailbox.database = self._before
+
+
+def mailbox_named(fault: Fault, world: World, target: str) -> Mailbox:
+    """The mailbox with this alias, address, GUID or account. Raises `BadTarget`."""
+    low = target.lower()
+    for mailbox in world.organisation.mailboxes:
+        if low in (mailbox.alias.lower(), mailbox.address.lower(), mailbox.guid,
+                   mailbox.exchange_guid, mailbox.account.lower()):  # fmt: skip
+            return mailbox
+    raise fault.bad(target)

@@ -75,8 +75,8 @@ class SetFault(NamesFault):
         return [("name", self.outside, name)]
 
     def on(self, world: World, target: str) -> None:
-        name, _, server = target.partition("\\")
-        if bool(server) is not self.of_server:
+        name, backslash, server = target.partition("\\")
+        if bool(backslash) is not self.of_server or bool(server) is not self.of_server:
             raise self.bad(target)
         zone = self.zone(world, name)
         whole = _whole(zone, name)
@@ -144,6 +144,12 @@ class DeadAddress(SetFault):
 
     def worse(self, world: World, name: str, server: str, records: Records) -> Records:
         return (*records, _elsewhere(records[0]))
+
+
+class OutsideDead(DeadAddress):
+    id = "dns-outside-dead-address"
+    description = "outside, the set holds an address at which nobody answers"
+    outside = True
 
 
 class LongTtl(SetFault):

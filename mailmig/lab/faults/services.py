@@ -137,7 +137,7 @@ class HealthSetUnhealthy(Fault):
 class PoolStopped(Fault):
     id = "app-pool-stopped"
     family = "service"
-    shows = ("svc_app_pools", "svc_health_sets")
+    shows = ("svc_app_pools", "svc_health_sets", "mapi_selftest", "mapi_endpoint")
     description = "an application pool of IIS has stopped; its protocol is gone on that server"
     wants = r"server and pool, as EX1\MSExchangeMapiFrontEndAppPool"
 

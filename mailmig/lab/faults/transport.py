@@ -2,14 +2,18 @@
 
 from typing import ClassVar, Final
 
-from mailmig.lab import connectors
+from mailmig.lab import connectors, server_tls
 from mailmig.lab.cmdlets.diagnostics import QUEUE_DISK
-from mailmig.lab.faults.machines import Claiming
+from mailmig.lab.faults.machines import Claiming, Worse
 from mailmig.lab.faults.servers import server_named
+from mailmig.lab.faults.setting import OtherSetting
 from mailmig.lab.faults.switchboard import Fault
 from mailmig.lab.organisation import guid
 from mailmig.lab.queues import Queue
+from mailmig.lab.server_certificates import Stored
+from mailmig.lab.transport import Transport
 from mailmig.lab.world import World
+from mailmig.model.organisation import Server
 
 _REFUSED: Final = (
     '[{LED=451 4.4.0 Primary target IP address responded with: "421 4.2.1 Unable to connect." '
@@ -178,33 +182,9 @@ class MailSlow(OnServer):
         world.transport.posts[server_named(self, world, target)].delay_s -= SLOWER_S
 
 
-class _OtherSetting(Claiming):
-    """A setting has another value while the fault is on; then again what it had before."""
-
-    family = "transport"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._before: object = None
-
-    def change(self, world: World, target: str, key: str, name: str, value: object) -> None:
-        """Set it. Raises `AlreadyChanged`."""
-        self.claim(world, target, [(key, name)])
-        settings = world.organisation.settings
-        self._before = settings.value(key, name, None)
-        settings.change(key, {name: value}, world.organisation.now)
-
-    def put_back(self, world: World, key: str, name: str) -> None:
-        settings = world.organisation.settings
-        if self._before is None:
-            settings.forget(key, name)
-        else:
-            settings.change(key, {name: self._before}, world.organisation.now)
-        self.release(world)
-
-
-class OneWayOut(_OtherSetting):
+class OneWayOut(OtherSetting):
     id = "send-connector-one-source"
+    family = "transport"
     shows = ("tr_outbound_sources",)
     description = "only one server may send mail to the outside"
     wants = "a server"
@@ -214,11 +194,7 @@ class OneWayOut(_OtherSetting):
         out = connectors.outbound(world.organisation)
         if out.sources == (name,):
             raise self.bad(target)
-        self.change(world, target, out.guid, "SourceTransportServers", [name])
-
-    def off(self, world: World, target: str) -> None:
-        key = connectors.outbound(world.organisation).guid
-        self.put_back(world, key, "SourceTransportServers")
+        self.change(world, target, out.guid, {"SourceTransportServers": [name]})
 
 
 class RelayMissing(Fault):
@@ -249,23 +225,18 @@ class RelayMissing(Fault):
         return None
 
 
-class TransportSetting(_OtherSetting):
+class TransportSetting(OtherSetting):
     """A setting of the whole organisation's transport that has another value."""
 
+    family = "transport"
     shows = ("tr_shadow_redundancy",)
     wants = ""
     name: ClassVar[str]
     value: ClassVar[bool]
 
     def on(self, world: World, target: str) -> None:
-        self.change(world, target, self._key(world), self.name, self.value)
-
-    def off(self, world: World, target: str) -> None:
-        self.put_back(world, self._key(world), self.name)
-
-    @staticmethod
-    def _key(world: World) -> str:
-        return guid(world.organisation.seed, "transport")
+        key = guid(world.organisation.seed, "transport")
+        self.change(world, target, key, {self.name: self.value})
 
 
 class NoShadows(TransportSetting):
@@ -283,6 +254,53 @@ class ShadowsMust(TransportSetting):
     )
     name = "RejectMessageOnShadowFailure"
     value = True
+
+
+class NoStartTls(Claiming):
+    id = "smtp-no-starttls"
+    family = "transport"
+    shows = ("tr_smtp_listener", "tls_internal_transport")
+    description = "no certificate of the server is assigned to SMTP: STARTTLS is not offered"
+    wants = "a server"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: list[Stored] = []
+
+    def on(self, world: World, target: str) -> None:
+        server, store = self._server(world, target), world.certificates
+        self.claim(
+            world, target, [("certificate", server.name, one) for one in server_tls.SERVICES]
+        )
+        self.claim(world, target, [("certificates", server.name)])
+        world.tls.of(server.name, server_tls.SMTP)  # so that what is shown stands in the store
+        self._before = [one for one in store.on(server) if "SMTP" in one.services.split(", ")]
+        for one in self._before:
+            kept = [word for word in one.services.split(", ") if word != "SMTP"]
+            store.assign(server, one.thumbprint, ", ".join(kept) or "None")
+
+    def off(self, world: World, target: str) -> None:
+        server = self._server(world, target)
+        for one in self._before:
+            world.certificates.assign(server, one.thumbprint, one.services)
+        self.release(world)
+
+    def _server(self, world: World, target: str) -> Server:
+        return world.organisation.server(server_named(self, world, target))
+
+
+class OneWayIn(Worse):
+    id = "gateway-one-next-hop"
+    family = "transport"
+    shows = ("tr_inbound_paths",)
+    description = "the mail gateway hands mail to one server only: without it nothing comes in"
+    wants = "the server that it knows"
+
+    def what(self, world: World, target: str) -> Transport:
+        return world.transport
+
+    def worse(self, world: World, target: str) -> dict[str, object]:
+        return {"gateway_to": (server_named(self, world, target),)}
 
 
 def _submission(world: World, server: str) -> Queue:

@@ -19,8 +19,11 @@ from typing import Final
 from mailmig.lab.accounts import Account
 from mailmig.lab.organisation import Organisation
 from mailmig.lab.running.layout import Layout
+from mailmig.lab.running.zones import client_names
+from mailmig.lab.web.people import password
 from mailmig.model.errors import MailmigError
 from mailmig.model.names import UpdateKey
+from mailmig.rules.probe_accounts import DatabaseProbes, probe_tables
 
 SETTINGS: Final = "mailmig.toml"
 AUTHORITY: Final = "ca.pem"
@@ -70,6 +73,7 @@ def write(
     accounts: Mapping[str, Account],
     key: UpdateKey,
     authority: bytes,
+    probes: Sequence[DatabaseProbes] = (),
 ) -> Path:
     """Write all files; `accounts` by what they are for. Gives the path of the settings.
 
@@ -78,7 +82,10 @@ def write(
     files = {AUTHORITY: (authority.decode(), 0o644), KEY_FILE: (_key_text(key), 0o600)}
     for account in accounts.values():
         files[password_file(account)] = (account.password.reveal() + "\n", 0o600)
-    files[SETTINGS] = (settings_text(organisation, layout, accounts["admin"]), 0o644)
+    for pair in probes:
+        one = pair.delegate.account
+        files[_password_file(one)] = (password(one).reveal() + "\n", 0o600)
+    files[SETTINGS] = (settings_text(organisation, layout, accounts["admin"], probes), 0o644)
     path = folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,10 +99,17 @@ def write(
 
 def password_file(account: Account) -> str:
     """The name of the file with the account's password."""
-    return f"password-{account.name}.txt"
+    return _password_file(account.name)
 
 
-def settings_text(organisation: Organisation, layout: Layout, account: Account) -> str:
+def _password_file(account: str) -> str:
+    return f"password-{account}.txt"
+
+
+def settings_text(
+    organisation: Organisation, layout: Layout, account: Account,
+    probes: Sequence[DatabaseProbes] = (),
+) -> str:  # fmt: skip
     """mailmig.toml for the running lab; paths are relative to its folder."""
     logon: list[tuple[str, object]] = [
         ("account", account.logon_name), ("password", {"file": password_file(account)}),
@@ -107,6 +121,12 @@ def settings_text(organisation: Organisation, layout: Layout, account: Account) 
         "directory": [("servers", [machine.name for machine in layout.controllers]), *logon],
         "exchange": [("server", newest(organisation)), *logon, ("scheme", "basic")],
         "windows": [*logon, ("scheme", "ntlm")],
+        "web": [("ca_file", AUTHORITY)],
+        "check": [("names", list(client_names(organisation)))],
+        "check.resolvers": [
+            (machine.site, [machine.address]) for machine in (*layout.resolvers, layout.outside)
+        ],
+        **(probe_tables(probes, _password_file) if probes else {}),
         "addresses.instead": [
             (f"{name}:{standard}", f"{address}:{port}")
             for (name, standard), (address, port) in layout.addresses().items()

@@ -27,6 +27,7 @@ _CONTROLLER: Final = {
 _WINDOWS: Final = {WINRM_TLS: "WinRM", WINRM: "WinRM"}
 _OUTSIDE: Final = "127.0.9.53"
 _GATEWAY: Final = "127.0.9.25"
+_WEB_GATEWAYS: Final = "127.0.9.4"
 
 
 class BadOffset(MailmigError):
@@ -66,7 +67,11 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """All machines. Resolvers have no name: clients know them by their address."""
+    """All machines. Resolvers have no name: clients know them by their address.
+
+    `gateway` takes mail from outside; `web_gateways` are the reverse proxies there, one for each
+    node of the DAG, of which the first alone is used before the cut-over.
+    """
 
     exchange: tuple[Machine, ...]
     controllers: tuple[Machine, ...]
@@ -75,6 +80,7 @@ class Layout:
     resolvers: tuple[Machine, ...]
     outside: Machine
     gateway: Machine
+    web_gateways: tuple[Machine, ...]
     offset: int
 
     @classmethod
@@ -118,6 +124,14 @@ class Layout:
                 organisation.smart_host, "outside", _GATEWAY,
                 MappingProxyType({SMTP: "SMTP, mail gateway"}),
             ),
+            web_gateways=tuple(
+                Machine(
+                    f"gateway{number}.{organisation.mail_domains[0]}", "outside",
+                    f"{_WEB_GATEWAYS}{number}",
+                    MappingProxyType({HTTPS: "mail clients, reverse proxy"}),
+                )
+                for number, _ in enumerate(organisation.dag.servers, 1)
+            ),
             offset=offset,
         )  # fmt: skip
 
@@ -125,7 +139,7 @@ class Layout:
         return iter(
             (
                 *self.exchange, *self.controllers, self.witness, *self.hosts, *self.resolvers,
-                self.outside, self.gateway,
+                self.outside, self.gateway, *self.web_gateways,
             )
         )  # fmt: skip
 
@@ -144,10 +158,14 @@ class Layout:
         return standard + self.offset
 
     def addresses(self) -> dict[tuple[str, int], tuple[str, int]]:
-        """(name, standard port) -> (address, port) of everything."""
+        """(name or address, standard port) -> (address, port) of everything.
+
+        Whoever has asked the lab's name servers comes with an address.
+        """
         return {
-            (machine.name, standard): (machine.address, self.port(standard))
+            (known, standard): (machine.address, self.port(standard))
             for machine in self
+            for known in (machine.name, machine.address)
             for standard in machine.services
         }
 

@@ -4,11 +4,13 @@ A script of mailmig runs everywhere. Where the machine lacks what it asks for (a
 server, Hyper-V), it fails as it does there: PowerShell does not know the cmdlet.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from mailmig.lab import services
 from mailmig.lab.accounts import Account
+from mailmig.lab.logs import counting
 from mailmig.lab.machines import Machine, Role
 from mailmig.lab.organisation import share
 from mailmig.lab.running import names_rows, windows_rows
@@ -42,11 +44,13 @@ class Scripts:
         servers = world.organisation.servers
         self._server = next((one for one in servers if one.fqdn.lower() == name.lower()), None)
 
-    def __call__(self, account: Account, text: str) -> Answer | None:
+    def __call__(self, account: Account, text: str) -> Answer | Awaitable[Answer] | None:
         found = asked(text)
         if found is None:
             return None
         script, arguments = found
+        if script in counting.SCRIPTS:
+            return asyncio.to_thread(self._counted, script, arguments)
         with self._world.lock:
             self._world.sync()
             try:
@@ -54,6 +58,12 @@ class Scripts:
             except Failed as failed:
                 rows = [failed.row]
         return Answer(printed(rows))
+
+    def _counted(self, script: str, arguments: Arguments) -> Answer:
+        """What is in the logs of an Exchange server; other machines have none."""
+        folder = counting.path(str(arguments["folder"]))
+        files = self._world.logs.files(self._server.name, folder) if self._server else ()
+        return Answer(printed([row(**one) for one in counting.answer(script, files, arguments)]))
 
     def _rows(self, script: str, arguments: Arguments) -> list[Obj]:
         machine = self._world.surroundings.machines.of(self._name)

@@ -12,13 +12,14 @@ import asyncio
 import math
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from mailmig.lab import founding
-from mailmig.lab.accounts import Account, Accounts
-from mailmig.lab.certificates import Authority, Certificate
+from mailmig.lab import founding, newcomers, server_tls
+from mailmig.lab.accounts import Account
+from mailmig.lab.certificates import ServerContext
 from mailmig.lab.cmdlets.engine import ExchangeCmdlets
 from mailmig.lab.directory import DomainController
 from mailmig.lab.exchange.runspaces import ExchangeEndpoint
@@ -40,23 +41,26 @@ from mailmig.lab.running.layout import (
 )
 from mailmig.lab.running.machine import RunningMachine
 from mailmig.lab.running.scripts import Scripts
-from mailmig.lab.running.zones import KEY, client_addresses, client_names
+from mailmig.lab.running.zones import KEY, answering, client_names
 from mailmig.lab.smtp import MailServer
 from mailmig.lab.smtp_visits import ExchangeHost, GatewayHost, Host
 from mailmig.lab.story import Story
+from mailmig.lab.web.directories import DIRECTORIES
+from mailmig.lab.web.front_end import POWERSHELL
+from mailmig.lab.web.gateway import Gateway
 from mailmig.lab.web.serving import WebServer
+from mailmig.lab.web.upstream import Member, Pool
 from mailmig.lab.web.whole import Web, add_staff
 from mailmig.lab.windows import WindowsEndpoint
 from mailmig.lab.world import STEP, World
 from mailmig.lab.wsman.listening import Listener
-from mailmig.lab.wsman.server import Server, Service
-from mailmig.model.directory import Kind
+from mailmig.lab.wsman.server import Service
 from mailmig.model.errors import MailmigError
 from mailmig.model.secret import Secret
 
 DEFAULT_OFFSET: Final = 10_000
 FASTEST: Final = 100_000.0
-# How often the servers look at what the world says of their machines: seconds of ours.
+# How often the lab looks whether time has passed: seconds of ours.
 LOOK_S: Final = 0.1
 # What IIS on every Windows since 2016 calls itself.
 IIS: Final = "Microsoft-IIS/10.0"
@@ -98,10 +102,19 @@ class Lab:
         seed: int = 1,
         speed: float = 1.0,
         offset: int = DEFAULT_OFFSET,
+        cut_over: bool = False,
+        probes: bool = False,
     ) -> None:
+        """With `cut_over` the names of clients lead to both nodes of the DAG already.
+
+        With `probes` the organisation has its probe accounts, and the settings name them.
+        """
         if not math.isfinite(speed) or not 0 <= speed <= FASTEST:
             raise BadSpeed(speed)
         self.organisation = founding.found(story, mailboxes, seed)
+        if cut_over:
+            self.organisation.answering = self.organisation.dag.servers[0]
+        self.probes = newcomers.found_probes(self.organisation) if probes else ()
         self.mailboxes = story.mailboxes if mailboxes is None else mailboxes
         self.layout = Layout.of(self.organisation, offset)
         self.folder = folder
@@ -118,10 +131,12 @@ class Lab:
             )
             for use, (name, roles) in ROLES.items()
         }
-        self.accounts = Accounts(self.accounts_for.values())
+        self.accounts = self.world.accounts
+        for account in self.accounts_for.values():
+            self.accounts.add(account)
         add_staff(self.world, self.accounts)
         self.web = Web(self.world, self.accounts)
-        self.authority = Authority()
+        self.authority = self.world.tls.authority
         self.machines: list[RunningMachine] = []
         self._stack = AsyncExitStack()
 
@@ -134,29 +149,11 @@ class Lab:
             stack.callback(self.world.close)  # called first: nobody waits for the world any more
             files.write(
                 self.folder, self.organisation, self.layout, self.accounts_for, KEY,
-                self.authority.pem,
+                self.authority.pem, self.probes,
             )  # fmt: skip
             await stack.enter_async_context(Control(self.faults, self.folder))
             self._stack = stack.pop_all()
         return self
-
-    def curl(self) -> str:
-        """A line for a shell that asks the server behind the clients' name for its health."""
-        name, port = self.organisation.namespace, self.layout.port(HTTPS)
-        address = client_addresses(self.organisation, self.layout)[0]
-        return (
-            f"curl --cacert {self.folder / files.AUTHORITY} --resolve {name}:{port}:{address} "
-            f"https://{name}:{port}/mapi/healthcheck.htm"
-        )
-
-    def swaks(self) -> str:
-        """A line for a shell that sends somebody a message through the gateway; "" for nobody."""
-        to = next((one.address for one in self.organisation.present(Kind.USER)), "")
-        where = f"{self.layout.gateway.address}:{self.layout.port(SMTP)}"
-        return to and (
-            f"swaks --server {where} --from probe@out.example --to {to} "
-            f"--tls --tls-verify --tls-ca-path {self.folder / files.AUTHORITY}"
-        )
 
     async def __aexit__(
         self,
@@ -167,34 +164,40 @@ class Lab:
         await self._stack.aclose()
 
     async def _start(self, stack: AsyncExitStack) -> None:
+        _ = self.world.logs.past  # else the first client waits for the world, and all with him
         for machine in self.layout:
-            running = RunningMachine(machine, self.layout.port, tuple(self._servers(machine)))
+            running = RunningMachine(
+                machine, self.layout.port, tuple(self._servers(machine)),
+                partial(self.world.surroundings.machines.reach, machine.name, machine.site),
+            )  # fmt: skip
             self.machines.append(await stack.enter_async_context(running))
         living = asyncio.ensure_future(self._live())
         stack.push_async_callback(_ended, living)
 
     async def _live(self) -> None:
-        """Time passes also when nobody asks, and machines go and come as the world says."""
-        synced = self.world.now
+        """Time passes also when nobody asks; while somebody has the world, he sees to that."""
+        synced, lock = self.world.now, self.world.lock
         while True:
             await asyncio.sleep(LOOK_S)
-            if self.world.now - synced >= STEP:
-                synced = self.world.now
-                with self.world.lock:
+            if self.world.now - synced >= STEP and lock.acquire(blocking=False):
+                try:
+                    synced = self.world.now
                     self.world.sync()
                     self.world.surroundings.forest.look_at_few()
-            for machine in self.machines:
-                machine.become(self.world.surroundings.machines.reach(machine.name, machine.site))
+                finally:
+                    lock.release()
 
     def _servers(self, machine: Machine) -> Iterator[AbstractAsyncContextManager[object]]:
         """All that listens on a machine."""
         services = machine.services
-        if HTTPS in services:
+        if machine in self.layout.web_gateways:
+            yield from self._web_gateway(machine)
+        elif HTTPS in services:
             yield from self._exchange(machine)
         elif SMTP in services:
             gateway = GatewayHost(self.world, self.web.people, machine.name)
             certificate = self.authority.certificate(machine.name, machine.address)
-            yield self._mail_server(machine, gateway, certificate)
+            yield self._mail_server(machine, gateway, certificate.context())
         if WINRM in services:
             yield self._winrm(machine)
         if LDAP in services:
@@ -204,45 +207,63 @@ class Lab:
             yield from (one for one in names if one.host == machine.address)
 
     def _exchange(self, machine: Machine) -> Iterator[AbstractAsyncContextManager[object]]:
-        """The web server and the mail server of an Exchange server, with one certificate."""
+        """The web server and the mail server of an Exchange server."""
         server = next(one for one in self.organisation.servers if one.fqdn == machine.name)
-        names = (machine.name, machine.address, *client_names(self.organisation))
-        certificate = self.authority.certificate(*names)
-        self.world.certificates.serve(server.name, certificate.pem)
-        yield self._web_server(machine, server.name, certificate)
+        tls = self.world.tls
+        yield self._web_server(machine, server.name, tls.of(server.name, server_tls.IIS).context)
         host = ExchangeHost(self.world, self.web.people, server.name, machine.address)
-        yield self._mail_server(machine, host, certificate)
+        yield self._mail_server(machine, host, tls.of(server.name, server_tls.SMTP).context)
 
-    def _web_server(self, machine: Machine, name: str, certificate: Certificate) -> WebServer:
+    def _web_server(self, machine: Machine, name: str, tls: ServerContext) -> WebServer:
         """IIS of an Exchange server: all that clients use, and remote PowerShell."""
         switches = self.world.conditions(name).management
         endpoint = ExchangeEndpoint(ExchangeCmdlets(self.world, name), switches=switches)
-        service = Service(machine.name, self.accounts, (endpoint,), switches=switches)
+        service = Service(
+            machine.name, self.accounts, (endpoint,), switches=switches,
+            checking=lambda: self.web.directories.settings(name, DIRECTORIES[POWERSHELL]).checking,
+        )  # fmt: skip
         front = self.web.front_end(name, service)
         plain, secure = map(self.layout.port, (HTTP, HTTPS))
         listeners = (
             Listener(front, machine.address, plain, server_header=IIS),
-            Listener(front, machine.address, secure, tls=certificate.context(), server_header=IIS),
+            Listener(front, machine.address, secure, tls=tls, server_header=IIS),
         )
-        return WebServer(service, listeners, lambda: self.web.runs(name))
+        lines = self.world.surroundings.lines
+        return WebServer(
+            service, listeners, lambda: self.web.runs(name) and not lines.is_closed(name, HTTPS)
+        )
 
-    def _mail_server(self, machine: Machine, host: Host, certificate: Certificate) -> MailServer:
+    def _web_gateway(self, machine: Machine) -> Iterator[AbstractAsyncContextManager[object]]:
+        """A reverse proxy in front of the servers that the clients' name leads to inside."""
+        organisation, rules = self.organisation, self.world.surroundings.gateway
+        where = {one.name: one.address for one in self.layout.exchange}
+        port = self.layout.port(HTTPS)
+        members = [Member(one, where[one.fqdn], port) for one in organisation.servers]
+        pool = Pool(rules, members, lambda: answering(organisation), machine.address)
+        gateway = Gateway(rules, pool, client_names(organisation))
+        yield gateway
+        yield Listener(
+            gateway, machine.address, port, tls=self.world.tls.gateway.context, server_header=""
+        )
+
+    def _mail_server(self, machine: Machine, host: Host, tls: ServerContext) -> MailServer:
         ports = {
             one: self.layout.port(one) for one in (SMTP, SUBMISSION) if one in machine.services
         }
-        return MailServer(host, self.accounts, certificate.context(), machine.address, ports)
+        return MailServer(host, self.accounts, tls, machine.address, ports)
 
-    def _winrm(self, machine: Machine) -> Server:
+    def _winrm(self, machine: Machine) -> WebServer:
         """WinRM is a service of its own, with a certificate for the machine alone."""
         endpoint = WindowsEndpoint(Scripts(self.world, machine.name))
         service = Service(machine.name, self.accounts, (endpoint,))
         plain, secure = map(self.layout.port, (WINRM, WINRM_TLS))
         certificate = self.authority.certificate(machine.name, machine.address)
-        return Server(
-            service,
+        listeners = (
             Listener(service, machine.address, plain),
             Listener(service, machine.address, secure, tls=certificate.context()),
         )
+        lines, name = self.world.surroundings.lines, machine.name.partition(".")[0]
+        return WebServer(service, listeners, lambda: not lines.is_closed(name, WINRM))
 
     def _controller(self, machine: Machine) -> DomainController:
         return DomainController(

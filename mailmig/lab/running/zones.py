@@ -1,8 +1,7 @@
 """The names of a running lab: the domain's zone, the mail domains inside and outside, a key.
 
-Inside, names lead to the loopback addresses of the machines. Outside, the namespace has an
-address of the block that is reserved for documentation: nobody can connect to it. Mail from there
-goes to the gateway, which can be reached.
+Inside, names lead to the loopback addresses of the machines. Outside, the names of clients lead to
+the reverse proxies, and mail goes to the mail gateway.
 """
 
 import string
@@ -23,7 +22,6 @@ from mailmig.model.secret import Secret
 DELAY: Final = timedelta(minutes=15)
 # Base64 of "lab-only-names-key-no-secret!!!!".
 KEY: Final = UpdateKey("mailmig-lab", Secret("bGFiLW9ubHktbmFtZXMta2V5LW5vLXNlY3JldCEhISE="))
-_PUBLISHED: Final = ("192.0.2.25", "192.0.2.26")
 _CLIENT_TTL: Final = 300
 
 
@@ -54,6 +52,7 @@ def name_servers(
     """All name servers of the layout, not started yet."""
     both = [machine.name for machine in layout.controllers]
     published = client_addresses(organisation, layout)
+    proxies = layout.web_gateways[: len(published)]
     zones = [Zone.from_text(organisation.domain, domain_text(layout), both, now, delay=DELAY)]
     clients = client_names(organisation)
     external = []
@@ -64,11 +63,12 @@ def name_servers(
         inside = mail_text(domain, clients, organisation.namespace, published, both) + relay
         zones.append(Zone.from_text(domain, inside, both, now, delay=DELAY))
         outside = relay + mail_text(
-            domain, clients, organisation.namespace, _PUBLISHED[: len(published)], [name],
+            domain, clients, organisation.namespace, [one.address for one in proxies], [name],
             mail=gateway.name,
         )  # fmt: skip
-        if name.endswith(f".{domain}"):
-            outside += f"{name}. A {layout.outside.address}\n"
+        for machine in (layout.outside, *layout.web_gateways):
+            if machine.name.endswith(f".{domain}"):
+                outside += f"{machine.name}. A {machine.address}\n"
         external.append(Zone.from_text(domain, outside, [name], now, primary=name))
     view, grants = View("internal", zones), [Grant(KEY, frozenset(clients))]
     port = layout.port(DNS)
@@ -94,12 +94,16 @@ def client_names(organisation: Organisation) -> tuple[str, ...]:
 
 
 def client_addresses(organisation: Organisation, layout: Layout) -> tuple[str, ...]:
-    """Where the names of clients lead: to the source, or to every node when the target answers."""
-    answering = {organisation.source}
-    if organisation.answering != organisation.source:
-        answering = set(organisation.dag.servers)
-    names = {organisation.server(name).fqdn for name in answering}
+    """Where the names of clients lead at first."""
+    names = {organisation.server(name).fqdn for name in answering(organisation)}
     return tuple(machine.address for machine in layout.exchange if machine.name in names)
+
+
+def answering(organisation: Organisation) -> tuple[str, ...]:
+    """The servers that answer clients: the source, or every node when the target answers."""
+    if organisation.answering == organisation.source:
+        return (organisation.source,)
+    return organisation.dag.servers
 
 
 def domain_text(layout: Layout) -> str:

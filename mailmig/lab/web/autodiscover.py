@@ -2,7 +2,7 @@
 
 Addresses are those of the virtual directories on the server that has the mailbox. Where it gives no
 outside address, that of a server in the same site counts, then that of any [MEM]. The MAPI/HTTP
-block comes when the client asks for it, the organisation allows it and the mailbox's server knows
+block comes when the client asks for it, organisation and mailbox allow it, and the mailbox's server knows
 it; 2019 and SE then leave out EXCH and EXPR (protocols.md 5.1).
 """
 
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
+from mailmig.lab import protocols_of
 from mailmig.lab.organisation import guid
 from mailmig.lab.population import Mailbox
 from mailmig.lab.web.directories import DIRECTORIES, Directories
@@ -20,7 +21,7 @@ from mailmig.lab.world import World
 from mailmig.model.directory import Kind
 from mailmig.model.organisation import Server, build_text
 from mailmig.wire.autodiscover import mobile, pox, soap, v2
-from mailmig.wire.autodiscover.documents import BadAutodiscover
+from mailmig.wire.documents import BadDocument
 
 _POX, _SOAP, _JSON = "autodiscover.xml", "autodiscover.svc", "autodiscover.json"
 # 2013 SP1 (protocols.md 5.1), and 2016 CU3 [MEM].
@@ -71,7 +72,7 @@ class Autodiscover:
             if call.request.method != "POST":
                 return self._error(pox.ErrorNumber.INVALID_REQUEST, "Invalid Request")
             asked = pox.Request.decode(call.request.body)
-        except BadAutodiscover:
+        except BadDocument:
             return self._error(pox.ErrorNumber.INVALID_REQUEST, "Invalid Request")
         known = self._people.known(asked.legacy_dn) if asked.legacy_dn else None
         mailbox = known or self._people.addressed(asked.email_address or "")
@@ -92,18 +93,18 @@ class Autodiscover:
         return pox.encode(pox.Error(int(code), text, time, "2477272013", ""))
 
     def _mobile(self, mailbox: Mailbox) -> mobile.Settings:
-        url = self._outside(mailbox, _MOBILE) or self._inside(mailbox, _MOBILE)
+        home = self._told(mailbox)
+        url = self._outside(home, _MOBILE) or self._inside(home, _MOBILE)
         server = mobile.Server("MobileSync", url, url)
         return mobile.Settings((server,), mailbox.display_name, mailbox.address)
 
     def _outlook(self, mailbox: Mailbox, call: Call, *, wants_mapi: bool) -> pox.Settings:
-        mapi = self._mapi(mailbox) if wants_mapi else None
+        mapi = self._mapi(mailbox, self._told(mailbox)) if wants_mapi else None
         without = mapi is not None and call.server.version in _WITHOUT_RPC
         folders = next(self._people.organisation.present(Kind.PUBLIC_FOLDER), None)
         return pox.Settings(
             user=pox.User(
-                mailbox.display_name, self._people.legacy(mailbox), mailbox.address,
-                self._deployment,
+                mailbox.display_name, self._identity(mailbox), mailbox.address, self._deployment,
             ),
             mapi_http=mapi,
             protocols=() if without else tuple(self._protocols(mailbox)),
@@ -116,14 +117,18 @@ class Autodiscover:
         """The id of the organisation itself."""
         return guid(self._people.organisation.seed, "organisation")
 
-    def _mapi(self, mailbox: Mailbox) -> pox.MapiHttp | None:
-        enabled = self._directories.mapi_http_enabled()
-        if not enabled or self._people.home(mailbox).build < _FIRST_MAPI_HTTP:
+    def mapi_urls(self, mailbox: Mailbox) -> pox.MapiHttp | None:
+        """Where its MAPI over HTTP is; None where clients are not told of any."""
+        return self._mapi(mailbox, self._people.home(mailbox))
+
+    def _mapi(self, mailbox: Mailbox, home: Server) -> pox.MapiHttp | None:
+        enabled = protocols_of.mapi_http(self._people.organisation, mailbox)
+        if not enabled or home.build < _FIRST_MAPI_HTTP:
             return None
-        query = f"?MailboxId={self._mailbox_id(mailbox)}"
+        query = f"?MailboxId={self._people.mailbox_id(mailbox)}"
 
         def urls(part: str) -> pox.Urls:
-            inside, outside = self._inside(mailbox, "mapi"), self._outside(mailbox, "mapi")
+            inside, outside = self._inside(home, "mapi"), self._outside(home, "mapi")
             return pox.Urls(
                 f"{inside}/{part}/{query}" if inside else None,
                 f"{outside}/{part}/{query}" if outside else None,
@@ -131,34 +136,31 @@ class Autodiscover:
 
         return pox.MapiHttp(urls("emsmdb"), urls("nspi"))
 
-    def _mailbox_id(self, mailbox: Mailbox) -> str:
-        return f"{mailbox.exchange_guid}@{mailbox.domain}"
-
     def _protocols(self, mailbox: Mailbox) -> Iterator[pox.Protocol]:
-        home = self._people.home(mailbox)
-        dn = self._people.places.legacy_server(self._mailbox_id(mailbox))
-        services = tuple(self._services(mailbox, self._inside))
+        home = self._told(mailbox)
+        dn = self._people.places.legacy_server(self._people.mailbox_id(mailbox))
+        services = tuple(self._services(home, self._inside))
         yield pox.Protocol(
             "EXCH",
             (
-                ("Server", self._mailbox_id(mailbox)), ("ServerDN", dn),
+                ("Server", self._people.mailbox_id(mailbox)), ("ServerDN", dn),
                 ("ServerVersion", version_text(home)),
                 ("MdbDN", f"{dn}/cn=Microsoft Private MDB"), *services, ("AuthPackage", "Ntlm"),
             ),
         )  # fmt: skip
-        host = self._outside(mailbox, "rpc")
+        host = self._outside(home, "rpc")
         if host:
-            outside = tuple(self._services(mailbox, self._outside))
+            outside = tuple(self._services(home, self._outside))
             package = ("AuthPackage", "Negotiate")
             yield pox.Protocol("EXPR", (("Server", host), ("SSL", "On"), package, *outside))
 
     def _services(
-        self, mailbox: Mailbox, side: Callable[[Mailbox, str], str]
+        self, home: Server, side: Callable[[Server, str], str]
     ) -> Iterator[tuple[str, str]]:
         for names, path in (
             (("ASUrl", "EwsUrl", "OOFUrl"), "ews"), (("EcpUrl",), "ecp"), (("OABUrl",), "oab"),
         ):  # fmt: skip
-            url = side(mailbox, path)
+            url = side(home, path)
             if url:
                 yield from ((name, url) for name in names)
 
@@ -176,13 +178,25 @@ class Autodiscover:
 
     # addresses
 
-    def _inside(self, mailbox: Mailbox, path: str) -> str:
-        server = self._people.home(mailbox)
-        return self._directories.settings(server.name, DIRECTORIES[path]).inside
+    def _told(self, mailbox: Mailbox) -> Server:
+        """The server at which the mailbox is, as far as Autodiscover knows."""
+        stale = self._world.discovery.stale.get(mailbox.number)
+        if stale is not None:
+            return self._people.organisation.server(stale)
+        return self._people.home(mailbox)
 
-    def _outside(self, mailbox: Mailbox, path: str) -> str:
+    def _identity(self, mailbox: Mailbox) -> str:
+        """The legacyExchangeDN as Autodiscover has it."""
+        other = self._world.discovery.mistaken.get(mailbox.number)
+        return self._people.legacy(
+            mailbox if other is None else self._people.organisation.mailboxes[other]
+        )
+
+    def _inside(self, home: Server, path: str) -> str:
+        return self._directories.settings(home.name, DIRECTORIES[path]).inside
+
+    def _outside(self, home: Server, path: str) -> str:
         """Nearest first: the mailbox's server, its site, any."""
-        home = self._people.home(mailbox)
         servers = sorted(
             self._people.organisation.servers,
             key=lambda one: (one.name != home.name, one.site != home.site),
@@ -195,7 +209,7 @@ class Autodiscover:
     def _soap(self, call: Call) -> Answer:
         try:
             asked = soap.Request.decode(call.request.body)
-        except BadAutodiscover as bad:
+        except BadDocument as bad:
             fault = soap.encode(soap.Fault("a:InvalidRequest", str(bad)))
             return Answer(500, fault, XML)
         users = tuple(self._user(address, asked.settings, call) for address in asked.mailboxes)
@@ -221,27 +235,28 @@ class Autodiscover:
 
     def _settings(self, mailbox: Mailbox, call: Call) -> Iterator[tuple[str, str]]:
         """What is known of a mailbox, by the names of SOAP."""
-        home = self._people.home(mailbox)
-        dn = self._people.places.legacy_server(self._mailbox_id(mailbox))
+        home = self._told(mailbox)
+        dn = self._people.places.legacy_server(self._people.mailbox_id(mailbox))
         yield "UserDisplayName", mailbox.display_name
-        yield "UserDN", self._people.legacy(mailbox)
+        yield "UserDN", self._identity(mailbox)
         yield "UserDeploymentId", self._deployment
         yield "AutoDiscoverSMTPAddress", mailbox.address
         yield "MailboxDN", f"{dn}/cn=Microsoft Private MDB"
-        yield "InternalMailboxServer", self._mailbox_id(mailbox)
+        yield "InternalMailboxServer", self._people.mailbox_id(mailbox)
         yield "InternalMailboxServerDN", dn
         yield "MailboxVersion", build_text(home.build)
         yield "CasVersion", build_text(call.server.build)
         yield "EwsSupportedSchemas", _SCHEMAS
-        yield "MapiHttpEnabled", str(self._directories.mapi_http_enabled())
+        enabled = protocols_of.mapi_http(self._people.organisation, mailbox)
+        yield "MapiHttpEnabled", str(enabled)
         for name, path in _SOAP_URLS.items():
             for side, url in (
-                ("Internal", self._inside(mailbox, path)),
-                ("External", self._outside(mailbox, path)),
+                ("Internal", self._inside(home, path)),
+                ("External", self._outside(home, path)),
             ):
                 if url:
                     yield f"{side}{name}Url", url
-        host = self._outside(mailbox, "rpc")
+        host = self._outside(home, "rpc")
         if host:
             yield "ExternalMailboxServer", host
             yield "ExternalMailboxServerRequiresSSL", "True"
@@ -252,7 +267,7 @@ class Autodiscover:
         """Statuses of the errors are from memory [MEM]; the JSON says it."""
         try:
             asked = v2.Request.decode(f"{call.request.path}?{urlencode(call.request.query)}")
-        except BadAutodiscover:
+        except BadDocument:
             return _refused(v2.MANDATORY_PARAMETER_MISSING, "The request is not valid.")
         if not asked.email:
             return _refused(v2.MANDATORY_PARAMETER_MISSING, "A valid smtp address must be provided")
@@ -262,8 +277,8 @@ class Autodiscover:
         if mailbox is None:
             return _refused("UserNotFound", f"The user {asked.email} is not found", 404)
         url = {
-            v2.EWS.lower(): lambda: self._outside(mailbox, "ews"),
-            v2.ACTIVE_SYNC.lower(): lambda: self._outside(mailbox, _MOBILE),
+            v2.EWS.lower(): lambda: self._outside(self._told(mailbox), "ews"),
+            v2.ACTIVE_SYNC.lower(): lambda: self._outside(self._told(mailbox), _MOBILE),
             v2.AUTODISCOVER_V1.lower(): lambda: self._directories.scp(call.front.name),
         }.get(asked.protocol.lower(), lambda: "")()
         if not url:

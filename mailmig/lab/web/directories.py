@@ -3,7 +3,8 @@
 Each has a component whose state decides over its healthcheck page, an application pool in front and
 one behind (health.md 2.4, 2.6), and ways to log on. Those follow from the object that the cmdlets
 show and change: `IISAuthenticationMethods` where there is such a property, else
-`InternalAuthenticationMethods`.
+`InternalAuthenticationMethods`, for ActiveSync two switches of its own;
+`ExtendedProtectionTokenChecking` says how they must be bound.
 """
 
 from collections.abc import Iterable
@@ -14,9 +15,9 @@ from mailmig.lab import services
 from mailmig.lab.cultures import ENGLISH
 from mailmig.lab.front_ends import FrontEnds
 from mailmig.lab.objects import Live
-from mailmig.lab.organisation import guid
 from mailmig.lab.places import Places
 from mailmig.lab.world import World
+from mailmig.lab.wsman.bindings import TokenChecking
 from mailmig.wire.clixml import Obj
 
 # The order in which IIS offers them.
@@ -25,23 +26,19 @@ _MEANS: Final = {
     NEGOTIATE: {"windowsintegrated", "negotiate"}, NTLM: {"windowsintegrated", "ntlm"},
     BASIC: {"basic"},
 }  # fmt: skip
+_OF_ACTIVESYNC: Final = {"BasicAuthEnabled": "basic", "WindowsAuthEnabled": "windowsintegrated"}
 IIS: Final = "W3Svc"
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """What is the same on every server; `file` is the name of its objects in `FrontEnds`.
-
-    `schemes` are offered where the object does not tell: ActiveSync's has its own properties,
-    with Basic alone (Get-ActiveSyncVirtualDirectory: BasicAuthEnabled).
-    """
+    """What is the same on every server; `file` is the name of its objects in `FrontEnds`."""
 
     path: str
     file: str
     component: str
     front_pool: str
     back_pool: str
-    schemes: tuple[str, ...] = ()
 
 
 DIRECTORIES: Final = {
@@ -54,7 +51,7 @@ DIRECTORIES: Final = {
         Directory("rpc", "outlook_anywhere", "RpcProxy", "RpcProxyFrontEnd", "RpcProxy"),
         Directory("oab", "oab", "OabProxy", "OABFrontEnd", "OAB"),
         Directory("microsoft-server-activesync", "activesync", "ActiveSyncProxy", "SyncFrontEnd",
-                  "Sync", (BASIC,)),
+                  "Sync"),
         Directory("autodiscover", "autodiscover", "AutoDiscoverProxy", "AutodiscoverFrontEnd",
                   "Autodiscover"),
         Directory("powershell", "powershell", "RpsProxy", "PowerShellFrontEnd", "PowerShell"),
@@ -74,6 +71,7 @@ class Settings:
     methods: frozenset[str]
     inside: str
     outside: str
+    checking: TokenChecking
 
     @property
     def by_form(self) -> bool:
@@ -89,19 +87,21 @@ class Directories:
         self._world = world
         places = Places(organisation.domain, organisation.name)
         self._objects = FrontEnds(organisation, places, ENGLISH).files()
-        self._known: dict[str, dict[str, Settings]] = {}
-        self._stamp: object = None
+        # Together, since threads ask too: what one of them still makes of an old state is not kept.
+        self._known: tuple[object, dict[str, dict[str, Settings]]] = (None, {})
 
     def settings(self, server: str, directory: Directory) -> Settings:
         """How a server's directory is set now."""
         stamp = self._now()
-        if stamp != self._stamp:
-            self._known, self._stamp = {}, stamp
-        found = self._known.get(directory.file)
+        made_of, known = self._known
+        if made_of != stamp:
+            known = {}
+            self._known = stamp, known
+        found = known.get(directory.file)
         if found is None:
             objects = self._objects[directory.file]()
             found = {text.partition("\\")[0]: _settings(directory, live) for text, live in objects}
-            self._known[directory.file] = found
+            known[directory.file] = found
         return found[server]
 
     def _now(self) -> object:
@@ -109,8 +109,8 @@ class Directories:
         organisation = self._world.organisation
         set_by_hand = organisation.settings
         return (
-            organisation.answering, organisation.servers, repr(set_by_hand.changed),
-            len(set_by_hand.removed),
+            organisation.answering, organisation.servers, organisation.extended_protection,
+            repr(set_by_hand.changed), len(set_by_hand.removed),
         )  # fmt: skip
 
     def scp(self, server: str) -> str:
@@ -119,12 +119,6 @@ class Directories:
             if text == server:
                 return str(live["AutoDiscoverServiceInternalUri"])
         return ""
-
-    def mapi_http_enabled(self) -> bool:
-        """Whether the organisation lets mail clients use MAPI over HTTP."""
-        organisation = self._world.organisation
-        own = guid(organisation.seed, "organisation")
-        return bool(organisation.settings.value(own, "MapiHttpEnabled", True))
 
     def is_healthy(self, server: str, directory: Directory) -> bool:
         """Whether its healthcheck page says so: its proxy component is active."""
@@ -144,13 +138,15 @@ class Directories:
 def _settings(directory: Directory, live: Live) -> Settings:
     own = "IISAuthenticationMethods"
     words = _words(live[own] if own in live else live.get("InternalAuthenticationMethods"))
+    words |= {word for name, word in _OF_ACTIVESYNC.items() if live.get(name)}
     schemes = tuple(scheme for scheme, means in _MEANS.items() if means & words)
     if directory.file == "outlook_anywhere":
         urls = live["InternalHostname"], live["ExternalHostname"]
     else:
         urls = live["InternalUrl"], live["ExternalUrl"]
     inside, outside = (_text(one) for one in urls)
-    return Settings(schemes or directory.schemes, words, inside, outside)
+    checking = TokenChecking(_text(live["ExtendedProtectionTokenChecking"]))
+    return Settings(schemes, words, inside, outside, checking)
 
 
 def _words(value: object) -> frozenset[str]:

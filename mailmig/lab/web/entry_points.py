@@ -42,22 +42,26 @@ class _OfCaller:
 
 
 class WebPages(_OfCaller):
-    """OWA and ECP behind the logon page."""
+    """OWA and ECP behind the logon page; 403 for who may not use them [MEM]."""
 
     def answer(self, call: Call) -> Answer:
         build = ("X-OWA-Version", build_text(call.server.build))
-        if call.mailbox is None:
+        if call.mailbox is None or not self._may(call.request, call.mailbox):
             return Answer(403, kind=HTML, headers=(build,))
         return Answer(200, _PAGE, HTML, (build,))
 
+    def _may(self, request: Request, mailbox: Mailbox) -> bool:
+        own = mailbox.protocols
+        return own.ecp if request.directory == "ecp" else own.owa
+
 
 class ActiveSync(_OfCaller):
-    """OPTIONS with credentials; 403 where no mailbox is [MS-ASHTTP 3.2.5.2 by protocols.md 3]."""
+    """OPTIONS with credentials; 403 without a mailbox, or one that may not [MS-ASHTTP 3.2.5.2]."""
 
     def answer(self, call: Call) -> Answer:
         build = call.server.build
         version = ("MS-Server-ActiveSync", f"{build[0]}.{build[1]}")
-        if call.mailbox is None:
+        if call.mailbox is None or not call.mailbox.protocols.active_sync:
             return Answer(403, headers=(version,))
         if call.request.method != "OPTIONS":
             return Answer(501, headers=(version,))
@@ -79,6 +83,10 @@ class AddressBooks(_OfCaller):
         self._people = people
         objects = MailFlow(people.organisation, people.places, ENGLISH).files()
         self._books = objects["offline_address_books"]
+
+    def ids(self) -> tuple[str, ...]:
+        """Under which name each is served."""
+        return tuple(str(live["Guid"]) for _, live in self._books())
 
     def mailbox(self, call: Call) -> Mailbox | None:
         """It lies where its organisation mailbox is."""

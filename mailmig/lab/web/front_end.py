@@ -22,6 +22,7 @@ from urllib.parse import quote
 from mailmig.lab.accounts import Account, Accounts
 from mailmig.lab.machines import Reach
 from mailmig.lab.population import Mailbox
+from mailmig.lab.web.conditions import WebConditions, serve
 from mailmig.lab.web.directories import DIRECTORIES, Directories, Directory
 from mailmig.lab.web.messages import (
     HTML,
@@ -39,6 +40,8 @@ from mailmig.model.organisation import Server, build_text
 
 HEALTHCHECK: Final = "healthcheck.htm"
 POWERSHELL: Final = "powershell"
+# Where servers take what front ends of others hand on.
+BACK_END: Final = 444
 # Windows gives up to connect after 21 s: three tries of 3, 6 and 12 s [MEM].
 GIVES_UP_S: Final = 21.0
 _POWERED: Final = ("X-Powered-By", "ASP.NET")
@@ -82,6 +85,11 @@ class FrontEnd:
         if scope["type"] != "http":
             return
         directory = scope["path"].lower().lstrip("/").partition("/")[0]
+        condition = self._web.now(directory)
+        await serve(condition, self._serve, scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        directory = scope["path"].lower().lstrip("/").partition("/")[0]
         if directory == POWERSHELL and not scope["path"].lower().rstrip("/").endswith(HEALTHCHECK):
             if self._stopped(DIRECTORIES[POWERSHELL]):
                 await send_answer(send, _unavailable())
@@ -91,8 +99,14 @@ class FrontEnd:
         request = await receive_request(scope, receive)
         if request is None:
             return
+        began = self._world.now
         answer = await self._answer(request, scope["state"]["connection"])
+        self._world.logs.served(self._name, scope, request, answer, began)
         await send_answer(send, answer, head_only=request.method == "HEAD")
+
+    @property
+    def _web(self) -> WebConditions:
+        return self._world.conditions(self._name).web
 
     @property
     def _server(self) -> Server:
@@ -136,15 +150,17 @@ class FrontEnd:
             return _page(404, "Not Found")
         if back_end.anonymous(request):
             return await self._proxied(directory, back_end, self._call(request, None))
+        if self._web.now(directory.path).no_execute and _is_execute(request):
+            return _denied()
         settings = self._directories.settings(self._name, directory)
         if settings.by_form:
             return self._form(request)
         keeper = Doorkeeper(self._accounts, settings.schemes, realm=request.host)
-        verdict = keeper.admit(connection.logon, request.headers.get("authorization", ""))
+        shown = request.headers.get("authorization", "")
+        verdict = keeper.admit(connection.logon, shown, settings.checking)
         more = tuple((name.decode(), value.decode()) for name, value in verdict.headers)
         if verdict.account is None:
-            refused = _page(401, "Unauthorized: Access is denied due to invalid credentials.")
-            return refused.having(*more)
+            return _denied().having(*more)
         call = self._call(request, verdict.account)
         answer = await self._proxied(directory, back_end, call)
         return answer.having(*more)
@@ -165,7 +181,7 @@ class FrontEnd:
 
     async def _proxied(self, directory: Directory, back_end: BackEnd, call: Call) -> Answer:
         """Handed to where the mailbox is, if that answers."""
-        server = await asyncio.to_thread(self._target, back_end, call)
+        server = await self._target(back_end, call)
         named = (("X-CalculatedBETarget", server.fqdn.lower()),)
         if not await self._reaches(server, directory):
             return _unavailable().having(*named)
@@ -176,11 +192,27 @@ class FrontEnd:
             ("X-BackEndHttpStatus", str(answer.status)),
         )  # fmt: skip
 
-    def _target(self, back_end: BackEnd, call: Call) -> Server:
+    async def _target(self, back_end: BackEnd, call: Call) -> Server:
+        """Found at once where nobody holds the world; the loop never waits for it."""
+        lock = self._world.lock
+        if not lock.acquire(blocking=False):
+            return await asyncio.to_thread(self._believed, back_end, call)
+        try:
+            return self._believed(back_end, call)
+        finally:
+            lock.release()
+
+    def _believed(self, back_end: BackEnd, call: Call) -> Server:
+        """Where the mailbox is, or where this server still believes it to be."""
         with self._world.lock:
             self._world.sync()
             mailbox = back_end.mailbox(call)
-            return call.server if mailbox is None else self._people.home(mailbox)
+            if mailbox is None:
+                return call.server
+            believed = self._web.misrouted.get(mailbox.number)
+            if believed is not None:
+                return self._world.organisation.server(believed)
+            return self._people.home(mailbox)
 
     def _asked(self, back_end: BackEnd, call: Call) -> Answer:
         with self._world.lock:
@@ -188,16 +220,26 @@ class FrontEnd:
 
     async def _reaches(self, server: Server, directory: Directory) -> bool:
         """Whether the back end answers; one that says nothing is waited for."""
-        if server.name != self._name:
-            reach = self._world.surroundings.machines.reach(server.fqdn, server.site)
-            if reach in (Reach.HUNG, Reach.CUT):
-                await asyncio.sleep(GIVES_UP_S)
-            if reach is not Reach.UP:
-                return False
+        if server.name != self._name and not await self._crosses(server):
+            return False
+        if self._world.conditions(server.name).web.no_back_end:
+            return False
         directories = self._directories
         return directories.iis_runs(server.name) and directories.pool_runs(
             server.name, directory.back_pool
         )
+
+    async def _crosses(self, server: Server) -> bool:
+        """Whether a connection to another server comes about; it and the request take two trips."""
+        surroundings, here = self._world.surroundings, self._server.site
+        reach = surroundings.machines.reach(server.fqdn, server.site)
+        if (here, server.site) in surroundings.lines.barred:
+            reach = Reach.CUT
+        if reach in (Reach.HUNG, Reach.CUT):
+            await asyncio.sleep(GIVES_UP_S)
+        if here != server.site:
+            await asyncio.sleep(4 * surroundings.lines.delay_s)
+        return reach is Reach.UP and not surroundings.lines.is_closed(server.name, BACK_END)
 
 
 def _page(status: int, text: str) -> Answer:
@@ -207,6 +249,14 @@ def _page(status: int, text: str) -> Answer:
         f"<body><h2>{status} - {text}</h2></body></html>"
     )
     return Answer(status, body.encode(), HTML)
+
+
+def _denied() -> Answer:
+    return _page(401, "Unauthorized: Access is denied due to invalid credentials.")
+
+
+def _is_execute(request: Request) -> bool:
+    return request.headers.get("x-requesttype", "").lower() == "execute"
 
 
 def _unavailable() -> Answer:

@@ -4,8 +4,9 @@ Names of headers and of the query's parts are in lower case; texts are decoded a
 has it. A body beyond `LARGEST_BODY` is read to its end and not kept: the request is `too_large`.
 """
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -52,17 +53,31 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a body that is sent by itself, `after_s` seconds of ours behind the one before."""
+
+    data: bytes
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """`kind` is the content type, empty for a body without one."""
+    """`kind` is the content type, empty for a body without one.
+
+    An answer with `chunks` has them in the place of `body`, and no Content-Length. It is sent
+    `after_s` seconds of ours after it was worked out.
+    """
 
     status: int
     body: bytes = b""
     kind: str = ""
     headers: Headers = ()
+    chunks: tuple[Chunk, ...] = ()
+    after_s: float = 0.0
 
     def having(self, *headers: tuple[str, str]) -> "Answer":
         """The same answer with more headers."""
-        return Answer(self.status, self.body, self.kind, (*self.headers, *headers))
+        return replace(self, headers=(*self.headers, *headers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,15 @@ async def send_answer(send: Send, answer: Answer, *, head_only: bool = False) ->
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
     if answer.kind:
         headers.append((b"content-type", answer.kind.encode()))
-    headers.append((b"content-length", str(len(answer.body)).encode()))
+    if answer.after_s:
+        await asyncio.sleep(answer.after_s)
+    if not answer.chunks:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head_only else answer.body})
+    if answer.chunks and not head_only:
+        for chunk in answer.chunks:
+            if chunk.after_s:
+                await asyncio.sleep(chunk.after_s)
+            await send({"type": "http.response.body", "body": chunk.data, "more_body": True})
+    body = b"" if head_only else answer.body
+    await send({"type": "http.response.body", "body": body})

@@ -7,6 +7,7 @@ from mailmig.lab.cmdlets.identities import Register
 from mailmig.lab.databases import Database
 from mailmig.lab.places import Places
 from mailmig.lab.population import Mailbox
+from mailmig.lab.public_folders import Folder
 from mailmig.lab.world import World
 from mailmig.model.organisation import Server
 from mailmig.model.secret import Secret
@@ -17,6 +18,7 @@ class People:
 
     def __init__(self, world: World) -> None:
         self.organisation = world.organisation
+        self._folders = world.public_folders
         self.places = Places(self.organisation.domain, self.organisation.name)
         self._register = Register(self.organisation, self.places)
 
@@ -34,10 +36,49 @@ class People:
                 return one
         return None
 
+    def candidates(self, text: str) -> Iterator[Mailbox]:
+        """Who may be meant: whoever has this address, else whose names, alias or account begin so."""
+        wanted = text.strip().lower().removeprefix("smtp:")
+        known = self.addressed(wanted)
+        if known is not None:
+            yield known
+        elif wanted:
+            for one in self.organisation.present():
+                names = (one.display_name, one.name, one.alias, one.account, one.address)
+                if not one.hidden and any(name.lower().startswith(wanted) for name in names):
+                    yield one
+
+    def reached(self, address: str) -> list[Mailbox | Folder] | None:
+        """Who gets what is sent to an address: a mailbox, a group's members, a public folder.
+
+        None when nobody has the address; a group can be empty.
+        """
+        mailbox = self.addressed(address)
+        if mailbox is not None:
+            return [mailbox]
+        low, domain = address.strip().lower(), self.organisation.mail_domains[0]
+        for place, group in enumerate(self.organisation.principals):
+            if group.is_group and group.address(domain) == low:
+                members = [self.organisation.mailboxes[one] for one in self._members(-1 - place)]
+                return [one for one in members if not one.gone]
+        for folder in self._folders.all() if low.endswith(f".ordner@{domain}") else ():
+            if folder.mail.lower() == low:
+                return [folder]
+        return None
+
+    def sent_to(self, address: str) -> list[tuple[str, Mailbox | Folder | None]]:
+        """The same as `Delivering.send` takes it; None where nobody has the address."""
+        found = self.reached(address)
+        return [(address, None)] if found is None else [(address, one) for one in found]
+
     def known(self, identity: str) -> Mailbox | None:
         """The mailbox with this GUID or legacyExchangeDN."""
         found = self._register.mailboxes(identity)
         return found[0] if len(found) == 1 else None
+
+    def with_legacy(self, dn: str) -> Mailbox | None:
+        """The mailbox with this legacyExchangeDN, in any case."""
+        return self.known(dn) if dn.startswith("/") else None
 
     def database(self, mailbox: Mailbox) -> Database:
         """The database that a mailbox lives in."""
@@ -50,6 +91,10 @@ class People:
     def legacy(self, mailbox: Mailbox) -> str:
         """The legacyExchangeDN of a mailbox."""
         return self.places.legacy(mailbox.guid, mailbox.name)
+
+    def mailbox_id(self, mailbox: Mailbox) -> str:
+        """The name under which clients ask for a mailbox: <ExchangeGuid>@<domain>."""
+        return f"{mailbox.exchange_guid}@{mailbox.domain}"
 
     def may(self, right: str, caller: Mailbox, owner: Mailbox) -> bool:
         """Whether the caller holds "full_access" or "send_as" on a mailbox, also by a group."""

@@ -10,6 +10,7 @@ from mailmig.lab.web.directories import Directories
 from mailmig.lab.web.entry_points import ActiveSync, AddressBooks, RpcProxy, WebPages
 from mailmig.lab.web.ews.service import WebServices
 from mailmig.lab.web.front_end import BackEnd, FrontEnd
+from mailmig.lab.web.mapi.service import MapiService
 from mailmig.lab.web.people import People, password
 from mailmig.lab.world import World
 from mailmig.lab.wsman.listening import Application
@@ -33,15 +34,18 @@ class Web:
         self._accounts = accounts
         self.people = People(world)
         self.directories = Directories(world)
+        self.address_books = AddressBooks(self.people)
         pages = WebPages()
+        autodiscover = Autodiscover(world, self.people, self.directories)
         self.back_ends: dict[str, BackEnd] = {
             "owa": pages,
             "ecp": pages,
-            "oab": AddressBooks(self.people),
+            "oab": self.address_books,
             "microsoft-server-activesync": ActiveSync(),
             "rpc": RpcProxy(self.people),
             "ews": WebServices(world, self.people),
-            "autodiscover": Autodiscover(world, self.people, self.directories),
+            "autodiscover": autodiscover,
+            "mapi": MapiService(world, self.people, self.directories, autodiscover.mapi_urls),
         }
 
     def front_end(self, server: str, remote_powershell: Application) -> FrontEnd:

@@ -5,8 +5,9 @@ files that environment variables name. Both are set for the length of one step, 
 and the file with the password holds one account and lives just as long: nothing of it is seen
 by other servers of this process.
 
-Only the last message of NTLM shows a password, so only that one counts as an attempt. Channel
-bindings are accepted and not checked.
+Only the last message of NTLM shows a password, so only that one counts as an attempt. A right
+password in a message that is not bound to its connection as it must be is refused with the very
+answer that a wrong one gets, and counts neither way [MEM].
 """
 
 import base64
@@ -23,9 +24,15 @@ from typing import Final
 import spnego
 
 from mailmig.lab.accounts import Account, Accounts
+from mailmig.lab.wsman.bindings import (
+    NTLM,
+    NTLM_AUTHENTICATE,
+    TokenChecking,
+    is_let_in,
+    ntlm_field,
+    of_connection,
+)
 
-_NTLM: Final = b"NTLMSSP\x00"
-NTLM_AUTHENTICATE: Final = _NTLM + b"\x03\x00\x00\x00"
 _UNICODE: Final = 1
 _ENVIRONMENT = Lock()
 
@@ -33,9 +40,10 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Logon:
-    """What one TCP connection has reached."""
+    """What one TCP connection has reached; `end_point` is what a client binds to over TLS."""
 
-    def __init__(self) -> None:
+    def __init__(self, end_point: bytes = b"") -> None:
+        self.end_point = end_point
         self.account: Account | None = None
         self.session: spnego.ContextProxy | None = None
 
@@ -73,7 +81,9 @@ class Doorkeeper:
         self._keytab = keytab
         self._takes_ntlm = takes_ntlm
 
-    def admit(self, logon: Logon, authorization: str) -> Verdict:
+    def admit(
+        self, logon: Logon, authorization: str, checking: TokenChecking = TokenChecking.NONE
+    ) -> Verdict:
         """Looks at the header; without one the connection's earlier logon holds."""
         if not authorization:
             return Verdict(logon.account, [] if logon.account else self._challenge())
@@ -86,7 +96,7 @@ class Doorkeeper:
             return self._refuse(logon)
         if scheme.lower() == "basic":
             return self._basic(logon, content)
-        return self._step(logon, scheme, content)
+        return self._step(logon, scheme, content, checking)
 
     def _challenge(self) -> Headers:
         basic = f'Basic realm="{self._realm}"'
@@ -106,13 +116,18 @@ class Doorkeeper:
         account = self.accounts.check(name, password, "Basic")
         return Verdict(account, [] if account else self._challenge())
 
-    def _step(self, logon: Logon, scheme: str, token: bytes) -> Verdict:
-        """One message of NTLM or Kerberos, bare or inside of SPNEGO."""
-        if not self._takes_ntlm and _NTLM in token:
+    def _step(self, logon: Logon, scheme: str, token: bytes, checking: TokenChecking) -> Verdict:
+        """One message of NTLM or Kerberos, bare or inside of SPNEGO.
+
+        The C library looks at what Kerberos binds; one that binds nothing is let in.
+        """
+        if not self._takes_ntlm and NTLM in token:
             return self._refuse(logon)
         if logon.session is None or logon.session.complete:
             logon.forget()
         name = ntlm_name(token)
+        if name is not None and logon.session is None:
+            return self._refuse(logon)  # of another connection: nobody can judge its password
         shown = None if name is None else self.accounts.find(name)
         if name is not None and (shown is None or self.accounts.is_locked(shown)):
             self.accounts.refused(name, scheme)
@@ -121,7 +136,13 @@ class Doorkeeper:
             with _environment(name, shown, self._keytab):
                 if logon.session is None:
                     logon.session = _session(scheme)
-                answer = logon.session.step(token)
+                binding = None
+                if checking is not TokenChecking.NONE and NTLM not in token:
+                    binding = of_connection(logon.end_point)
+                answer = logon.session.step(token, channel_bindings=binding)
+        except OSError:  # no room for the file: nobody's password is wrong
+            logon.forget()
+            raise
         except Exception:  # noqa: BLE001  a wrong password and plain nonsense look alike from outside
             if name is not None:
                 self.accounts.refused(name, scheme)
@@ -130,6 +151,8 @@ class Doorkeeper:
         headers = _token_header(scheme, answer)
         if not session.complete:
             return Verdict(None, headers)
+        if name is not None and not is_let_in(checking, token, logon.end_point):
+            return self._refuse(logon)
         return self._complete(logon, session, shown, name, scheme, headers)
 
     def _complete(
@@ -209,12 +232,7 @@ def ntlm_name(token: bytes) -> str | None:
     try:
         (flags,) = struct.unpack_from("<I", message, 60)
         encoding = "utf-16-le" if flags & _UNICODE else "cp437"
-        domain, user = (_field(message, at).decode(encoding) for at in (28, 36))
+        domain, user = (ntlm_field(message, at).decode(encoding) for at in (28, 36))
     except (struct.error, UnicodeDecodeError):
         return ""
     return f"{domain}\\{user}" if domain else user
-
-
-def _field(message: bytes, at: int) -> bytes:
-    length, _, offset = struct.unpack_from("<HHI", message, at)
-    return message[offset : offset + length]

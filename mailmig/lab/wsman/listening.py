@@ -12,15 +12,16 @@ here and not by asyncio's server, which would keep those that never finish their
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Final, Self
 
+import h11
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from mailmig.lab.certificates import ServerContext
 from mailmig.lab.wsman.authentication import Logon
 
 Scope = MutableMapping[str, Any]
@@ -29,7 +30,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# http.sys closes a silent connection after two minutes.
+# http.sys closes a silent connection after two minutes, also in the middle of a request.
 KEEP_ALIVE_S: Final = 120
 # An NTLM or Kerberos token is one header line: 64 KiB are not always enough.
 LARGEST_HEAD: Final = 1024**2
@@ -38,27 +39,67 @@ GRACE_S: Final = 2.0
 
 
 class Connection:
-    """One TCP connection: who logged on over it, and a way to cut it."""
+    """One TCP connection: who logged on over it, what is called when it ends, a way to cut it."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        self.logon = Logon()
+        secure = transport.get_extra_info("ssl_object")
+        shown = secure.context if secure is not None else None
+        self.logon = Logon(shown.end_point if isinstance(shown, ServerContext) else b"")
+        self.ends: list[Callable[[], None]] = []
+        self.ended = asyncio.Event()
         self._transport = transport
 
-    def cut(self) -> None:
-        """Ends the connection after what was written so far."""
+    async def cut(self) -> None:
+        """Ends the connection after what was written so far, and waits until it has ended.
+
+        uvicorn complains of an application that leaves before both its answer and the client.
+        """
         self._transport.close()
+        await self.ended.wait()
 
 
 class _Http(H11Protocol):
-    """uvicorn copies `app_state` shallowly into the scope of every request."""
+    """uvicorn copies `app_state` shallowly into the scope of every request.
+
+    It waits without end for the first request of a connection and for the rest of one that has
+    begun; here neither may take longer than the next request of a connection that stays open.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app_state = dict(self.app_state, connection=Connection(transport))
+        self._heard = self.loop.time()
+        self._look = self.loop.call_later(self.timeout_keep_alive, self._cut_silent)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = self.loop.time()
+        super().data_received(data)
+
+    def _cut_silent(self) -> None:
+        """Between two requests uvicorn's own timer runs."""
+        begun = self.conn.their_state is h11.SEND_BODY and not self.flow.read_paused
+        awaited = self.conn.their_state is h11.IDLE and self.timeout_keep_alive_task is None
+        left = self._heard + self.timeout_keep_alive - self.loop.time()
+        if left <= 0 and (begun or awaited):
+            self.transport.abort()
+            return
+        after = left if left > 0 else self.timeout_keep_alive
+        self._look = self.loop.call_later(after, self._cut_silent)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._look.cancel()
+        connection: Connection = self.app_state["connection"]
+        connection.ended.set()
+        for end in connection.ends:
+            end()
 
 
 class Listener:
-    """Serves an application on one address and port; port 0 takes any that is free."""
+    """Serves an application on one address and port; port 0 takes any that is free.
+
+    Without `server_header` the application says itself who it is.
+    """
 
     def __init__(
         self,
@@ -66,7 +107,7 @@ class Listener:
         address: str,
         port: int = 0,
         *,
-        tls: ssl.SSLContext | None = None,
+        tls: ServerContext | None = None,
         server_header: str = "Microsoft-HTTPAPI/2.0",
     ) -> None:
         self.address = address
@@ -74,7 +115,8 @@ class Listener:
         self.tls = tls
         self._application = application
         self._state = ServerState()
-        self._state.default_headers = [(b"server", server_header.encode())]
+        if server_header:
+            self._state.default_headers = [(b"server", server_header.encode())]
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._greeting: set[asyncio.Task[None]] = set()
@@ -98,7 +140,7 @@ class Listener:
         config = Config(
             self._application, http=_Http, ws="none", lifespan="off", log_config=None,
             access_log=False, interface="asgi3", timeout_keep_alive=KEEP_ALIVE_S,
-            h11_max_incomplete_event_size=LARGEST_HEAD,
+            h11_max_incomplete_event_size=LARGEST_HEAD, proxy_headers=False,
         )  # fmt: skip
         config.load()
 
@@ -125,6 +167,10 @@ class Listener:
         if listening is None or accepting is None:
             return
         self._socket = self._accepting = None
+        # Whom `sock_accept` has already, a cancelled task would lose: nobody more, then a round.
+        with contextlib.suppress(NotImplementedError):  # Windows' loop keeps what it accepted
+            asyncio.get_running_loop().remove_reader(listening)
+        await asyncio.sleep(0)
         accepting.cancel()
         await asyncio.gather(accepting, return_exceptions=True)
         listening.close()
@@ -150,7 +196,7 @@ class Listener:
         self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]
     ) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        while listening is self._socket:
             try:
                 accepted, _ = await loop.sock_accept(listening)
             except OSError:  # it was gone again, or there are too many

@@ -13,7 +13,7 @@ real server.
 
 import asyncio
 import gzip
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from typing import Final, Self
 from mailmig.lab.accounts import Account, Accounts
 from mailmig.lab.wsman import encryption, envelopes
 from mailmig.lab.wsman.authentication import Doorkeeper, Headers
+from mailmig.lab.wsman.bindings import TokenChecking
 from mailmig.lab.wsman.envelopes import Fault, Request
 from mailmig.lab.wsman.listening import Connection, Listener, Message, Receive, Scope, Send
 from mailmig.lab.wsman.shells import Clock, Endpoint, Shell, Shells
@@ -48,7 +49,11 @@ class _Answer:
 
 
 class Service:
-    """The ASGI application. `name` is the machine that faults name."""
+    """The ASGI application. `name` is the machine that faults name.
+
+    `checking` says how logons over TLS must be bound: those of WinRM as its `CbtHardeningLevel`,
+    which is "Relaxed" unless somebody sets it, those of Exchange as its virtual directory.
+    """
 
     def __init__(
         self,
@@ -63,6 +68,7 @@ class Service:
         shells_per_account: int = SHELLS_PER_ACCOUNT,
         now: Clock = lambda: datetime.now(UTC),
         switches: Switches | None = None,
+        checking: Callable[[], TokenChecking] = lambda: TokenChecking.ALLOW,
     ) -> None:
         self.name = name
         self.allow_unencrypted = allow_unencrypted
@@ -70,6 +76,7 @@ class Service:
         self.shells = Shells(now, shells_per_account)
         self.doorkeeper = Doorkeeper(accounts, schemes, keytab=keytab, takes_ntlm=takes_ntlm)
         self._endpoints = tuple(endpoints)
+        self._checking = checking
 
     async def expire_shells(self) -> None:
         """Every shell is gone now: its client's next request meets an unknown shell."""
@@ -112,7 +119,7 @@ class Service:
             return _Answer(404)
         connection: Connection = scope["state"]["connection"]
         authorization = headers.get("authorization", b"").decode("latin-1")
-        verdict = self.doorkeeper.admit(connection.logon, authorization)
+        verdict = self.doorkeeper.admit(connection.logon, authorization, self._checking())
         more = tuple(verdict.headers)
         if verdict.account is None:
             return _Answer(401, headers=more)
@@ -246,8 +253,7 @@ class Service:
         if cut is not None and len(body) > cut:
             await send({"type": "http.response.body", "body": body[:cut], "more_body": True})
             connection: Connection = scope["state"]["connection"]
-            connection.cut()
-            await gone
+            await connection.cut()
             return
         await send({"type": "http.response.body", "body": body})
 

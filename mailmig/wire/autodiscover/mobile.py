@@ -12,16 +12,6 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 from xml.etree.ElementTree import Element
 
-from mailmig.wire.autodiscover.documents import (
-    BadAutodiscover,
-    child,
-    children,
-    needed,
-    node,
-    optional,
-    render,
-    text,
-)
 from mailmig.wire.autodiscover.pox import (
     ENVELOPE,
     MOBILE_RESPONSE,
@@ -29,6 +19,16 @@ from mailmig.wire.autodiscover.pox import (
     error_node,
     open_response,
     read_error,
+)
+from mailmig.wire.documents import (
+    BadDocument,
+    child,
+    children,
+    needed,
+    node,
+    optional,
+    render,
+    text,
 )
 
 _ANSWER: Final = "Autodiscover answer for ActiveSync"
@@ -71,7 +71,7 @@ Answer: TypeAlias = Settings | Redirect | Refused | Error
 
 
 def encode(answer: Answer) -> bytes:
-    """Raises: BadAutodiscover when a text has no place in XML."""
+    """Raises: BadDocument when a text has no place in XML."""
     if isinstance(answer, Error):
         response = node("Response", error_node(answer), xmlns=ENVELOPE)
     else:
@@ -85,7 +85,7 @@ def encode(answer: Answer) -> bytes:
 
 
 def decode(raw: bytes) -> Answer:
-    """Raises: BadAutodiscover when it is no such answer."""
+    """Raises: BadDocument when it is no such answer."""
     response = open_response(raw)
     wrong = child(response, "Error")
     if wrong is not None:
@@ -98,7 +98,7 @@ def decode(raw: bytes) -> Answer:
         return Redirect(redirect, *who)
     if (refused := child(action, "Error")) is not None:
         return Refused(text(refused, "Status"), text(refused, "Message"), *who)
-    raise BadAutodiscover(_ANSWER, "it holds neither settings, redirect nor error", "<Action>")
+    raise BadDocument(_ANSWER, "it holds neither settings, redirect nor error", "<Action>")
 
 
 def _server(element: Element) -> Server:
@@ -111,7 +111,7 @@ def _action(answer: Settings | Redirect | Refused) -> Element:
             return node("Settings", *map(_server_node, servers))
         case Redirect(address):
             if not address:
-                raise BadAutodiscover(_ANSWER, "its redirect leads nowhere", "<Action>")
+                raise BadDocument(_ANSWER, "its redirect leads nowhere", "<Action>")
             return node("Redirect", text=address)
         case Refused(status, message):
             return node("Error", *optional("Status", status), *optional("Message", message))

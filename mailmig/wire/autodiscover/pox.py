@@ -15,8 +15,8 @@ from enum import IntEnum
 from typing import Final, TypeAlias
 from xml.etree.ElementTree import Element
 
-from mailmig.wire.autodiscover.documents import (
-    BadAutodiscover,
+from mailmig.wire.documents import (
+    BadDocument,
     child,
     children,
     content,
@@ -69,7 +69,7 @@ class Request:
         return self.response_schema == MOBILE_RESPONSE
 
     def encode(self) -> bytes:
-        """Raises: BadAutodiscover when a text has no place in XML."""
+        """Raises: BadDocument when a text has no place in XML."""
         schema = MOBILE_REQUEST if self.is_mobile else OUTLOOK_REQUEST
         request = node(
             "Request",
@@ -84,15 +84,15 @@ class Request:
         """The server's half; a schema that it does not know is for it to answer (601).
 
         Raises:
-            BadAutodiscover: it is no request, or names neither an address nor a DN.
+            BadDocument: it is no request, or names neither an address nor a DN.
         """
         root = parse(raw, _REQUEST)
         if local(root) != "Autodiscover" or "response" in namespace(root):
-            raise BadAutodiscover(_REQUEST, f"its root is <{root.tag[:120]}>")
+            raise BadDocument(_REQUEST, f"its root is <{root.tag[:120]}>")
         request = needed(root, "Request", _REQUEST)
         address, legacy_dn = text(request, "EMailAddress"), text(request, "LegacyDN")
         if address is None and legacy_dn is None:
-            raise BadAutodiscover(_REQUEST, "it names neither address nor DN", "<Request>")
+            raise BadDocument(_REQUEST, "it names neither address nor DN", "<Request>")
         return cls(
             address, content(needed(request, "AcceptableResponseSchema", _REQUEST)), legacy_dn
         )
@@ -192,7 +192,7 @@ Answer: TypeAlias = Settings | Redirect | Error
 
 
 def encode(answer: Answer) -> bytes:
-    """Raises: BadAutodiscover when a text has no place in XML, or a redirect leads nowhere."""
+    """Raises: BadDocument when a text has no place in XML, or a redirect leads nowhere."""
     match answer:
         case Settings():
             parts = [_user_node(answer.user), _account_node(answer)]
@@ -207,7 +207,7 @@ def decode(raw: bytes) -> Answer:
     """The answer to a request for Outlook's schema.
 
     Raises:
-        BadAutodiscover: it is no such answer.
+        BadDocument: it is no such answer.
     """
     response = open_response(raw)
     found = child(response, "Error")
@@ -219,26 +219,26 @@ def decode(raw: bytes) -> Answer:
         return _settings(child(response, "User"), account)
     if action in ("redirecturl", "redirectaddr"):
         return _redirect(account)
-    raise BadAutodiscover(_ANSWER, f"its action is {action[:40]!r}", "<Account>")
+    raise BadDocument(_ANSWER, f"its action is {action[:40]!r}", "<Account>")
 
 
 def open_response(raw: bytes) -> Element:
     """The <Response> of an answer, Outlook's or ActiveSync's.
 
     Raises:
-        BadAutodiscover: there is none.
+        BadDocument: there is none.
     """
     root = parse(raw, _ANSWER)
     if local(root) != "Autodiscover":
-        raise BadAutodiscover(_ANSWER, f"its root is <{root.tag[:120]}>")
+        raise BadDocument(_ANSWER, f"its root is <{root.tag[:120]}>")
     return needed(root, "Response", _ANSWER)
 
 
 def read_error(error: Element) -> Error:
-    """Raises: BadAutodiscover when its code is no number."""
+    """Raises: BadDocument when its code is no number."""
     code = text(error, "ErrorCode") or ""
     if not (code.isascii() and code.isdigit() and len(code) < 10):
-        raise BadAutodiscover(_ANSWER, f"its ErrorCode is {code[:40]!r}", "<Error>")
+        raise BadDocument(_ANSWER, f"its ErrorCode is {code[:40]!r}", "<Error>")
     return Error(
         int(code),
         text(error, "Message"),
@@ -318,7 +318,7 @@ _ALTERNATIVE: Final = (
 def _redirect(account: Element) -> Redirect:
     redirect = Redirect(text(account, "RedirectUrl"), text(account, "RedirectAddr"))
     if not redirect.url and not redirect.address:
-        raise BadAutodiscover(_ANSWER, "its redirect leads nowhere", "<Account>")
+        raise BadDocument(_ANSWER, "its redirect leads nowhere", "<Account>")
     return redirect
 
 
@@ -375,5 +375,5 @@ def _redirect_node(redirect: Redirect) -> Element:
     elif redirect.address:
         kind, name, target = "redirectAddr", "RedirectAddr", redirect.address
     else:
-        raise BadAutodiscover(_ANSWER, "its redirect leads nowhere", "<Account>")
+        raise BadDocument(_ANSWER, "its redirect leads nowhere", "<Account>")
     return node("Account", node("Action", text=kind), node(name, text=target))

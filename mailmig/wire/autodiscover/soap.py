@@ -12,8 +12,13 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 from xml.etree.ElementTree import Element
 
-from mailmig.wire.autodiscover.documents import (
-    BadAutodiscover,
+from mailmig.wire.autodiscover.pox import (
+    AlternativeMailbox,
+    alternative_node,
+    read_alternative,
+)
+from mailmig.wire.documents import (
+    BadDocument,
     child,
     children,
     content,
@@ -24,11 +29,6 @@ from mailmig.wire.autodiscover.documents import (
     parse,
     render,
     text,
-)
-from mailmig.wire.autodiscover.pox import (
-    AlternativeMailbox,
-    alternative_node,
-    read_alternative,
 )
 
 NAMESPACE: Final = "http://schemas.microsoft.com/exchange/2010/Autodiscover"
@@ -60,7 +60,7 @@ class Request:
     to: str | None = None
 
     def encode(self) -> bytes:
-        """Raises: BadAutodiscover when a text has no place in XML."""
+        """Raises: BadDocument when a text has no place in XML."""
         users = (node("a:User", node("a:Mailbox", text=one)) for one in self.mailboxes)
         settings = (node("a:Setting", text=name) for name in self.settings)
         request = node("a:Request", node("a:Users", *users), node("a:RequestedSettings", *settings))
@@ -73,13 +73,13 @@ class Request:
 
     @classmethod
     def decode(cls, raw: bytes) -> "Request":
-        """Raises: BadAutodiscover when it is no such request, or for too many users."""
+        """Raises: BadDocument when it is no such request, or for too many users."""
         header, body = _parts(raw, _REQUEST)
         message = needed(body, "GetUserSettingsRequestMessage", _REQUEST)
         request = needed(message, "Request", _REQUEST)
         users = list(children(needed(request, "Users", _REQUEST), "User"))
         if len(users) > MOST_USERS:
-            raise BadAutodiscover(_REQUEST, f"it asks for more than {MOST_USERS} users", "<Users>")
+            raise BadDocument(_REQUEST, f"it asks for more than {MOST_USERS} users", "<Users>")
         settings = children(needed(request, "RequestedSettings", _REQUEST), "Setting")
         return cls(
             tuple(content(needed(user, "Mailbox", _REQUEST)) for user in users),
@@ -142,7 +142,7 @@ Answer: TypeAlias = Answers | Fault
 
 
 def encode(answer: Answer) -> bytes:
-    """Raises: BadAutodiscover when a text has no place in XML."""
+    """Raises: BadDocument when a text has no place in XML."""
     if isinstance(answer, Fault):
         parts = node("faultcode", text=answer.code), node("faultstring", text=answer.message)
         return _envelope((), node("s:Fault", *parts))
@@ -159,7 +159,7 @@ def encode(answer: Answer) -> bytes:
 
 
 def decode(raw: bytes) -> Answer:
-    """Raises: BadAutodiscover when it is neither an answer nor a fault."""
+    """Raises: BadDocument when it is neither an answer nor a fault."""
     header, body = _parts(raw, _ANSWER)
     fault = child(body, "Fault")
     if fault is not None:
@@ -185,7 +185,7 @@ def _envelope(header: "tuple[Element, ...] | list[Element]", body: Element) -> b
 def _parts(raw: bytes, what: str) -> tuple[Element | None, Element]:
     root = parse(raw, what)
     if local(root) != "Envelope":
-        raise BadAutodiscover(what, f"its root is <{root.tag[:120]}>")
+        raise BadDocument(what, f"its root is <{root.tag[:120]}>")
     return child(root, "Header"), needed(root, "Body", what)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from mailmig.wire.autodiscover.documents import BadAutodiscover
+from mailmig.wire.documents import BadDocument
 
 PATH: Final = "/autodiscover/autodiscover.json"
 EWS, ACTIVE_SYNC, AUTODISCOVER_V1, REST = "Ews", "ActiveSync", "AutodiscoverV1", "Rest"
@@ -40,26 +40,26 @@ class Request:
         """Path and query of the first form.
 
         Raises:
-            BadAutodiscover: they would be too long, or hold half a character.
+            BadDocument: they would be too long, or hold half a character.
         """
         given = {"Email": self.email, "Protocol": self.protocol}
         try:
             query = urlencode({name: value for name, value in given.items() if value is not None})
         except UnicodeEncodeError:
-            raise BadAutodiscover(_REQUEST, "it would hold half a character") from None
+            raise BadDocument(_REQUEST, "it would hold half a character") from None
         url = f"{PATH}?{query}" if query else PATH
         if len(url) > URL_LIMIT:
-            raise BadAutodiscover(_REQUEST, f"it would have {len(url):,} characters")
+            raise BadDocument(_REQUEST, f"it would have {len(url):,} characters")
         return url
 
     def encode_with_path(self) -> str:
         """Path and query of the second form; the address is needed.
 
         Raises:
-            BadAutodiscover: there is no address.
+            BadDocument: there is no address.
         """
         if not self.email:
-            raise BadAutodiscover(_REQUEST, "it names no address")
+            raise BadDocument(_REQUEST, "it names no address")
         rest = Request(None, self.protocol).encode().removeprefix(PATH)
         return f"{PATH}/v1.0/{quote(self.email, safe='@')}{rest}"
 
@@ -68,16 +68,16 @@ class Request:
         """From path and query, in either form. What is missing is for the server to answer.
 
         Raises:
-            BadAutodiscover: it is another path, or too long.
+            BadDocument: it is another path, or too long.
         """
         if len(url) > URL_LIMIT:
-            raise BadAutodiscover(_REQUEST, f"it has {len(url):,} characters", offset=URL_LIMIT)
+            raise BadDocument(_REQUEST, f"it has {len(url):,} characters", offset=URL_LIMIT)
         try:
             parts = urlsplit(url)
         except ValueError:
-            raise BadAutodiscover(_REQUEST, f"{url[:80]!r} is no URL", offset=0) from None
+            raise BadDocument(_REQUEST, f"{url[:80]!r} is no URL", offset=0) from None
         if parts.path[: len(PATH)].lower() != PATH:
-            raise BadAutodiscover(_REQUEST, f"its path is {parts.path[:80]!r}", offset=0)
+            raise BadDocument(_REQUEST, f"its path is {parts.path[:80]!r}", offset=0)
         given: dict[str, str] = {}
         for name, value in parse_qsl(parts.query, keep_blank_values=True):
             given.setdefault(name.lower(), value)
@@ -111,7 +111,7 @@ def encode(answer: Answer) -> bytes:
 
 
 def decode(raw: bytes) -> Answer:
-    """Raises: BadAutodiscover when it is no such JSON, or too large."""
+    """Raises: BadDocument when it is no such JSON, or too large."""
     if len(raw) > DOCUMENT_LIMIT:
         _refuse(f"it has {len(raw):,} bytes; {DOCUMENT_LIMIT:,} are read", DOCUMENT_LIMIT)
     try:
@@ -135,4 +135,4 @@ def decode(raw: bytes) -> Answer:
 
 
 def _refuse(why: str, offset: int) -> NoReturn:
-    raise BadAutodiscover(_ANSWER, why, f"byte {offset}", offset)
+    raise BadDocument(_ANSWER, why, f"byte {offset}", offset)

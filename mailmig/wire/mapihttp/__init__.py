@@ -11,6 +11,7 @@
     properties   property tags, values, rows
     restrictions what GetMatches filters by
     address_book bodies of Bind, Unbind, ResolveNames, GetMatches, GetMailboxUrl, ...
+    entries      bodies of GetProps, QueryRows, DNToMId, CompareMIds
 
 All integers are little-endian. Each message is a frozen dataclass with `encode` and `decode`,
 and `decode(encode(x)) == x`. Codes stay plain `int` in the messages: a server may send numbers

@@ -1,8 +1,8 @@
 """Bodies of the address-book endpoint (MS-OXCMAPIHTTP 2.2.5, MS-OXNSPI; notes 1.10).
 
 For a probe: Bind, ResolveNames of the own address, GetMailboxUrl with the server DN of a
-redirect, Unbind. Request types without a table in the notes (GetProps, QueryRows, ...) are not
-spoken. `None` is a part whose "Has…" byte is 0. Auxiliary buffers are opaque. A response body
+redirect, Unbind. Those that read entries (GetProps, QueryRows, ...) are in `entries`; the others
+without a table in the notes are not spoken. `None` is a part whose "Has…" byte is 0. Auxiliary buffers are opaque. A response body
 with a StatusCode other than 0 is a `mailbox.Failure`, as on the other endpoint.
 """
 
@@ -32,7 +32,7 @@ AMBIGUOUS: Final = 1
 UNBOUND: Final = 1
 MOST_COLUMNS: Final = 1000
 MOST_ROWS: Final = 50_000
-_AUX: Final = "AuxiliaryBuffer"
+AUXILIARY: Final = "AuxiliaryBuffer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,13 @@ class BindRequest(Message):
 
     def write(self, out: Writer) -> None:
         out.u32(self.flags, "Flags")
-        _write_stat(out, self.stat)
-        out.sized(self.auxiliary, _AUX)
+        write_stat(out, self.stat)
+        out.sized(self.auxiliary, AUXILIARY)
 
     @classmethod
     def read(cls, raw: Reader) -> Self:
         flags = raw.u32("Flags")
-        return cls(_read_stat(raw), flags, raw.sized(_AUX))
+        return cls(read_stat(raw), flags, raw.sized(AUXILIARY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +96,14 @@ class BindResponse(Answer):
     auxiliary: bytes = b""
 
     def write(self, out: Writer) -> None:
-        _begin(out, self.error_code)
+        begin(out, self.error_code)
         out.put(self.server_guid.bytes_le)
-        out.sized(self.auxiliary, _AUX)
+        out.sized(self.auxiliary, AUXILIARY)
 
     @classmethod
     def read(cls, raw: Reader) -> Self:
-        error_code = _error_code(cls, raw)
-        return cls(raw.guid("ServerGuid"), error_code, raw.sized(_AUX))
+        error_code = read_error_code(cls, raw)
+        return cls(raw.guid("ServerGuid"), error_code, raw.sized(AUXILIARY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +114,11 @@ class UnbindRequest(Message):
 
     def write(self, out: Writer) -> None:
         out.u32(self.flags, "Reserved")
-        out.sized(self.auxiliary, _AUX)
+        out.sized(self.auxiliary, AUXILIARY)
 
     @classmethod
     def read(cls, raw: Reader) -> Self:
-        return cls(raw.u32("Reserved"), raw.sized(_AUX))
+        return cls(raw.u32("Reserved"), raw.sized(AUXILIARY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +130,12 @@ class UnbindResponse(Answer):
     auxiliary: bytes = b""
 
     def write(self, out: Writer) -> None:
-        _begin(out, self.error_code)
-        out.sized(self.auxiliary, _AUX)
+        begin(out, self.error_code)
+        out.sized(self.auxiliary, AUXILIARY)
 
     @classmethod
     def read(cls, raw: Reader) -> Self:
-        return cls(_error_code(cls, raw), raw.sized(_AUX))
+        return cls(read_error_code(cls, raw), raw.sized(AUXILIARY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +153,12 @@ class UrlRequest(Message):
     def write(self, out: Writer) -> None:
         out.u32(self.flags, "Flags")
         out.utf16_z(self.dn, "DN")
-        out.sized(self.auxiliary, _AUX)
+        out.sized(self.auxiliary, AUXILIARY)
 
     @classmethod
     def read(cls, raw: Reader) -> Self:
         flags = raw.u32("Flags")
-        return cls(raw.utf16_z("DN"), flags, raw.sized(_AUX))
+        return cls(raw.utf16_z("DN"), flags, raw.sized(AUXILIARY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +171,14 @@ class UrlResponse(Answer):
     auxiliary: bytes = b""
 
     def write(self, out: Writer) -> None:
-        _begin(out, self.error_code)
+        begin(out, self.error_code)
         out.utf16_z(self.url, "ServerUrl")
-        out.sized(self.auxiliary, _AUX)
+        out.sized(self.auxiliary, AUXILIARY)
 
     @classmethod
     def read(cls, raw: Reader) -> Self:
-        error_code = _error_code(cls, raw)
-        return cls(raw.utf16_z("ServerUrl"), error_code, raw.sized(_AUX))
+        error_code = read_error_code(cls, raw)
+        return cls(raw.utf16_z("ServerUrl"), error_code, raw.sized(AUXILIARY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,24 +202,24 @@ class ResolveNamesRequest(Message):
 
     def write(self, out: Writer) -> None:
         out.u32(self.flags, "Reserved")
-        _write_stat(out, self.stat)
-        _write_numbers(out, self.tags, "property tags")
+        write_stat(out, self.stat)
+        write_numbers(out, self.tags, "property tags")
         out.has(self.names is not None)
         if self.names is not None:
             out.u32(len(self.names), "the number of names")
             for name in self.names:
                 out.utf16_z(name, "name")
-        out.sized(self.auxiliary, _AUX)
+        out.sized(self.auxiliary, AUXILIARY)
 
     @classmethod
     def read(cls, raw: Reader) -> Self:
-        flags, stat = raw.u32("Reserved"), _read_stat(raw)
-        tags = _read_numbers(raw, "property tags")
+        flags, stat = raw.u32("Reserved"), read_stat(raw)
+        tags = read_numbers(raw, "property tags")
         names = None
         if raw.has("HasNames"):
             count = raw.u32("the number of names")
             names = raw.items(count, lambda: raw.utf16_z("name"), "names", 2)
-        return cls(names, tags, stat, flags, raw.sized(_AUX))
+        return cls(names, tags, stat, flags, raw.sized(AUXILIARY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,17 +234,17 @@ class ResolveNamesResponse(Answer):
     auxiliary: bytes = b""
 
     def write(self, out: Writer) -> None:
-        _begin(out, self.error_code)
+        begin(out, self.error_code)
         out.u32(self.code_page, "CodePage")
-        _write_numbers(out, self.minimal_ids, "minimal ids")
-        _write_table(out, self.table)
-        out.sized(self.auxiliary, _AUX)
+        write_numbers(out, self.minimal_ids, "minimal ids")
+        write_table(out, self.table)
+        out.sized(self.auxiliary, AUXILIARY)
 
     @classmethod
     def read(cls, raw: Reader) -> Self:
-        error_code, code_page = _error_code(cls, raw), raw.u32("CodePage")
-        minimal_ids = _read_numbers(raw, "minimal ids")
-        return cls(minimal_ids, _read_table(raw), code_page, error_code, raw.sized(_AUX))
+        error_code, code_page = read_error_code(cls, raw), raw.u32("CodePage")
+        minimal_ids = read_numbers(raw, "minimal ids")
+        return cls(minimal_ids, read_table(raw), code_page, error_code, raw.sized(AUXILIARY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +264,8 @@ class GetMatchesRequest(Message):
 
     def write(self, out: Writer) -> None:
         out.u32(self.flags, "Reserved")
-        _write_stat(out, self.stat)
-        _write_numbers(out, self.minimal_ids, "minimal ids")
+        write_stat(out, self.stat)
+        write_numbers(out, self.minimal_ids, "minimal ids")
         out.u32(self.interface_flags, "InterfaceOptionFlags")
         out.has(self.restriction is not None)
         if self.restriction is not None:
@@ -275,20 +275,20 @@ class GetMatchesRequest(Message):
             out.put(self.property_name[0].bytes_le)
             out.u32(self.property_name[1], "PropertyNameId")
         out.u32(self.row_count, "RowCount")
-        _write_numbers(out, self.tags, "columns")
-        out.sized(self.auxiliary, _AUX)
+        write_numbers(out, self.tags, "columns")
+        out.sized(self.auxiliary, AUXILIARY)
 
     @classmethod
     def read(cls, raw: Reader) -> Self:
-        flags, stat = raw.u32("Reserved"), _read_stat(raw)
-        minimal_ids = _read_numbers(raw, "minimal ids")
+        flags, stat = raw.u32("Reserved"), read_stat(raw)
+        minimal_ids = read_numbers(raw, "minimal ids")
         interface_flags = raw.u32("InterfaceOptionFlags")
         restriction = read_restriction(raw) if raw.has("HasFilter") else None
         property_name = None
         if raw.has("HasPropertyName"):
             property_name = raw.guid("PropertyNameGuid"), raw.u32("PropertyNameId")
-        row_count, tags = raw.u32("RowCount"), _read_numbers(raw, "columns")
-        auxiliary = raw.sized(_AUX)
+        row_count, tags = raw.u32("RowCount"), read_numbers(raw, "columns")
+        auxiliary = raw.sized(AUXILIARY)
         return cls(
             restriction, row_count, tags, stat, minimal_ids, property_name, flags,
             interface_flags, auxiliary,
@@ -305,50 +305,50 @@ class GetMatchesResponse(Answer):
     auxiliary: bytes = b""
 
     def write(self, out: Writer) -> None:
-        _begin(out, self.error_code)
-        _write_stat(out, self.stat)
-        _write_numbers(out, self.minimal_ids, "minimal ids")
-        _write_table(out, self.table)
-        out.sized(self.auxiliary, _AUX)
+        begin(out, self.error_code)
+        write_stat(out, self.stat)
+        write_numbers(out, self.minimal_ids, "minimal ids")
+        write_table(out, self.table)
+        out.sized(self.auxiliary, AUXILIARY)
 
     @classmethod
     def read(cls, raw: Reader) -> Self:
-        error_code, stat = _error_code(cls, raw), _read_stat(raw)
-        minimal_ids = _read_numbers(raw, "minimal ids")
-        return cls(stat, minimal_ids, _read_table(raw), error_code, raw.sized(_AUX))
+        error_code, stat = read_error_code(cls, raw), read_stat(raw)
+        minimal_ids = read_numbers(raw, "minimal ids")
+        return cls(stat, minimal_ids, read_table(raw), error_code, raw.sized(AUXILIARY))
 
 
-def _begin(out: Writer, error_code: int) -> None:
+def begin(out: Writer, error_code: int) -> None:
     out.u32(0, "StatusCode")
     out.u32(error_code, "ErrorCode")
 
 
-def _error_code(answer: type[Answer], raw: Reader) -> int:
+def read_error_code(answer: type[Answer], raw: Reader) -> int:
     answer.read_status(raw)
     return raw.u32("ErrorCode")
 
 
-def _write_stat(out: Writer, stat: Stat | None) -> None:
+def write_stat(out: Writer, stat: Stat | None) -> None:
     out.has(stat is not None)
     if stat is not None:
         stat.write(out)
 
 
-def _read_stat(raw: Reader) -> Stat | None:
+def read_stat(raw: Reader) -> Stat | None:
     return Stat.read(raw) if raw.has("HasState") else None
 
 
-def _write_numbers(out: Writer, numbers: tuple[int, ...] | None, field: str) -> None:
+def write_numbers(out: Writer, numbers: tuple[int, ...] | None, field: str) -> None:
     out.has(numbers is not None)
     if numbers is not None:
         out.numbers(numbers, field)
 
 
-def _read_numbers(raw: Reader, field: str) -> tuple[int, ...] | None:
+def read_numbers(raw: Reader, field: str) -> tuple[int, ...] | None:
     return raw.numbers(field) if raw.has(f"the flag before {field}") else None
 
 
-def _write_table(out: Writer, table: Table | None) -> None:
+def write_table(out: Writer, table: Table | None) -> None:
     out.has(table is not None)
     if table is None:
         return
@@ -360,7 +360,7 @@ def _write_table(out: Writer, table: Table | None) -> None:
         write_row(out, table.tags, row, Place.ADDRESS_BOOK)
 
 
-def _read_table(raw: Reader) -> Table | None:
+def read_table(raw: Reader) -> Table | None:
     if not raw.has("HasRowsAndCols"):
         return None
     tags = raw.numbers("columns")

@@ -113,13 +113,17 @@ class ErrorCode(IntEnum):
     rpcBadStubData = 0x6F7  # ROP buffer too large; a Windows code, name [MEM]
     ecProtocolDisabled = 0x7D8  # name [MEM]
     ecMailboxDisabled = 0x96C
+    ecErrorsReturned = 0x00040380  # of the address book: some properties are missing; [MEM]
     ecError = 0x80004005
     ecNotSupported = 0x80040102  # the notes: wrong object; name [MEM]
     ecNotFound = 0x8004010F
     ecVersionMismatch = 0x80040110
     ecLoginFailure = 0x80040111
     ecRpcFailed = 0x80040115  # the same value as MAPI_E_NETWORK_ERROR
+    ecInvalidCodePage = 0x8004011E  # of the address book; [MEM]
+    ecTableTooBig = 0x80040403  # of the address book: more entries than were asked for; [MEM]
     ecAccessDenied = 0x80070005
+    ecNotEnoughMemory = 0x8007000E  # a value larger than the limit that was asked for; [MEM]
     ecInvalidParameter = 0x80070057
 
 

@@ -22,12 +22,28 @@ from uuid import UUID
 from mailmig.wire.mapihttp.octets import Reader, Writer
 
 MESSAGE_SIZE_EXTENDED: Final = 0x0E080014  # bytes of the whole mailbox
+MESSAGE_SIZE: Final = 0x0E080003  # the same in 32 bits: undefined above 4 GB
 MAILBOX_OWNER_NAME: Final = 0x661C001F  # [MEM]
+STORAGE_QUOTA: Final = 0x3FF50003  # kilobytes: from here on the owner is warned; tag [MEM]
 PROHIBIT_RECEIVE_QUOTA: Final = 0x666A0003  # kilobytes; tag [MEM]
 PROHIBIT_SEND_QUOTA: Final = 0x666E0003  # kilobytes; tag [MEM]
 DISPLAY_NAME: Final = 0x3001001F  # [MEM]
 EMAIL_ADDRESS: Final = 0x3003001F  # the legacyExchangeDN in the address book; [MEM]
 SMTP_ADDRESS: Final = 0x39FE001F  # [MEM]
+ADDRESS_TYPE: Final = 0x3002001F  # [MEM]
+ACCOUNT: Final = 0x3A00001F  # the alias; [MEM]
+COMPANY: Final = 0x3A16001F  # [MEM]
+TITLE: Final = 0x3A17001F  # [MEM]
+DEPARTMENT: Final = 0x3A18001F  # [MEM]
+OFFICE: Final = 0x3A19001F  # [MEM]
+OBJECT_TYPE: Final = 0x0FFE0003  # [MEM]
+DISPLAY_TYPE: Final = 0x39000003  # [MEM]
+ENTRY_ID: Final = 0x0FFF0102  # [MEM]
+HOME_DATABASE: Final = 0x8006001F  # its DN; [MEM]
+ANR: Final = 0x360C001F  # "whoever has a name that begins so", in restrictions; [MEM]
+CONTENT_COUNT: Final = 0x36020003  # items of a folder; [MEM]
+CONTENT_UNREAD: Final = 0x36030003  # [MEM]
+FOLDER_ID: Final = 0x67480014  # [MEM]
 
 _PRESENT, _ABSENT, _ERROR = 0x00, 0x01, 0x0A
 _EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
@@ -95,7 +111,7 @@ def write_value(out: Writer, tag: int, value: Value, place: Place) -> None:
     kind = _kind(tag)
     if kind is None:
         out.fail(f"property {tag:#010x} is of a type that is not written")
-    if place is Place.ADDRESS_BOOK and _is_preceded(tag):
+    if place is Place.ADDRESS_BOOK and is_preceded(tag):
         out.has(True)
     try:
         if not tag & SEVERAL:
@@ -116,7 +132,7 @@ def read_value(raw: Reader, tag: int, place: Place) -> Value | None:
     if kind is None:
         raw.fail(f"property {tag:#010x} is of a type that is not read")
     field = f"property {tag:#010x}"
-    if place is Place.ADDRESS_BOOK and _is_preceded(tag) and not raw.has(field):
+    if place is Place.ADDRESS_BOOK and is_preceded(tag) and not raw.has(field):
         return None
     if not tag & SEVERAL:
         return kind.read(raw, field, place)
@@ -163,7 +179,8 @@ def _flagged(raw: Reader, tag: int, place: Place) -> Cell:
     return raw.fail(f"the flag of property {tag:#010x} is {flag:#04x}", raw.at - 1)
 
 
-def _is_preceded(tag: int) -> bool:
+def is_preceded(tag: int) -> bool:
+    """Whether the address book says before such a value that there is one."""
     kind = tag & 0xFFFF
     return bool(kind & SEVERAL) or kind in (
         PropertyType.STRING, PropertyType.STRING8, PropertyType.BINARY,

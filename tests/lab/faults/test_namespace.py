@@ -68,7 +68,10 @@ def twice(*addresses: str) -> tuple[list[str], list[str]]:
 SEEN: dict[str, tuple[str, Look, Any, Any]] = {
     "dns-node-missing": (rf"{MAIL}\LS-EX2", both, twice(EX1, EX2), twice(EX1)),
     "dns-one-address": (rf"{MAIL}\LS-EX2", both, twice(EX1, EX2), twice(EX2)),
-    "dns-outside-missing": (MAIL, outside, ["192.0.2.25", "192.0.2.26"], ["192.0.2.25"]),
+    "dns-outside-missing": (MAIL, outside, ["127.0.9.41", "127.0.9.42"], ["127.0.9.41"]),
+    "dns-outside-dead-address": (
+        MAIL, outside, ["127.0.9.41", "127.0.9.42"], ["127.0.9.41", "127.0.9.42", NOBODY],
+    ),
     "dns-dead-address": (MAIL, both, twice(EX1, EX2), twice(EX1, EX2, NOBODY)),
     "dns-ttl-long": (MAIL.upper(), ttl, 300, 86_400),
     "dns-name-missing": (f"autodiscover.{ZONE}", autodiscover, twice(EX1, EX2), twice()),

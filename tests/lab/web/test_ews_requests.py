@@ -14,7 +14,15 @@ from requests_ntlm import HttpNtlmAuth
 from mailmig.lab.accounts import Account
 from mailmig.lab.population import Mailbox
 from mailmig.lab.running.whole import Lab
-from mailmig.lab.web.ews.envelopes import MESSAGES, NAMES, SOAP, TYPES, Refused, read
+from mailmig.lab.web.ews.envelopes import (
+    MESSAGES,
+    MOST_AT_ONCE,
+    NAMES,
+    SOAP,
+    TYPES,
+    Refused,
+    read,
+)
 from mailmig.lab.web.ews.identifiers import Id, pack, unpack
 from mailmig.model.secret import Secret
 from tests.lab.remote_servers import outside
@@ -154,6 +162,23 @@ async def test_an_operation_that_the_lab_lacks_is_a_fault(lab: Lab) -> None:
     for body in ("<m:GetServerTimeZones/>", '<x xmlns="urn:other"/>'):
         found = await codes(lab, staff(lab)[0].account, envelope(body))
         assert found == ["ErrorInvalidRequest"]
+
+
+@pytest.mark.parametrize("operation", ["FindItem", "FindFolder", "ResolveNames"])
+async def test_too_much_in_one_request_is_a_fault(lab: Lab, operation: str) -> None:
+    """Each folder to search and each name goes through much, while all others wait."""
+    shape = f"<m:{operation.removeprefix('Find')}Shape><t:BaseShape>IdOnly</t:BaseShape>"
+    outbox = '<t:DistinguishedFolderId Id="outbox"/>'
+    for count in (MOST_AT_ONCE, MOST_AT_ONCE + 1):
+        body = f"<m:ParentFolderIds>{outbox * count}</m:ParentFolderIds>"
+        asked = f"{shape}</m:{operation.removeprefix('Find')}Shape>{body}"
+        if operation == "ResolveNames":
+            asked = "<m:UnresolvedEntry>zz</m:UnresolvedEntry>" * count
+        found = await codes(
+            lab, staff(lab)[0].account, envelope(f"<m:{operation}>{asked}</m:{operation}>")
+        )
+        many = count > MOST_AT_ONCE
+        assert found == ["ErrorInvalidRequest"] if many else len(found) == count
 
 
 FIND = (

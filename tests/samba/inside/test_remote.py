@@ -130,6 +130,14 @@ async def test_exchange_takes_a_ticket_made_of_a_password(tls: bool, here: Here)
     }
 
 
+async def test_a_ticket_that_is_bound_to_another_certificate_is_refused(here: Here) -> None:
+    """As behind a proxy that shows its own."""
+    assert here.tls.tls is not None
+    here.tls.tls.end_point = b"tls-server-end-point:" + bytes(32)
+    async with here.exchange() as exchange:
+        await fails(exchange, LoginRefused)
+
+
 @pytest.mark.parametrize("tls", WAYS, ids=["https", "http-sealed"])
 async def test_both_channels_take_the_ticket_of_whoever_runs_it(
     tls: bool, here: Here, tmp_path: Path

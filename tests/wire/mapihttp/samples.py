@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from mailmig.wire.mapihttp import address_book, mailbox, rops
+from mailmig.wire.mapihttp import address_book, entries, mailbox, rops
 from mailmig.wire.mapihttp.codes import ErrorCode
 from mailmig.wire.mapihttp.properties import (
     DISPLAY_NAME,
+    DISPLAY_TYPE,
     MAILBOX_OWNER_NAME,
     MESSAGE_SIZE_EXTENDED,
     SMTP_ADDRESS,
@@ -151,6 +152,29 @@ BY_HAND = {
             (address_book.NOT_FOUND, 100),
             address_book.Table((DISPLAY_NAME, SMTP_ADDRESS), (("Al", "a@b"),)),
         ),
+    ),
+    "get_props_request": Sample(
+        entries.GetPropsRequest.decode,
+        encode,
+        entries.GetPropsRequest((DISPLAY_NAME,), address_book.Stat(current_record=0x100)),
+    ),
+    "get_props_response": Sample(
+        entries.GetPropsResponse.decode_answer,
+        encode,
+        entries.GetPropsResponse(
+            ((DISPLAY_NAME, "Al"), (SMTP_ADDRESS, None), (DISPLAY_TYPE, 6)), error_code=0x40380
+        ),
+    ),
+    "query_rows_request": Sample(
+        entries.QueryRowsRequest.decode,
+        encode,
+        entries.QueryRowsRequest(2, (DISPLAY_NAME,), (0x100, 0x101)),
+    ),
+    "dn_to_mid_request": Sample(
+        entries.DnToMidRequest.decode, encode, entries.DnToMidRequest(("/o=Lab", "/o=L"))
+    ),
+    "compare_mids_response": Sample(
+        entries.CompareMidsResponse.decode_answer, encode, entries.CompareMidsResponse(-1)
     ),
 }
 SAMPLES = FROM_THE_NOTES | BY_HAND

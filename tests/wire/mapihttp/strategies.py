@@ -6,8 +6,15 @@ from typing import Any
 from hypothesis import strategies as st
 
 from mailmig.wire.mapihttp import address_book as book
-from mailmig.wire.mapihttp import mailbox, restrictions, rops
-from mailmig.wire.mapihttp.properties import SEVERAL, Cell, Place, PropertyError, PropertyType
+from mailmig.wire.mapihttp import entries, mailbox, restrictions, rops
+from mailmig.wire.mapihttp.properties import (
+    SEVERAL,
+    Cell,
+    Place,
+    PropertyError,
+    PropertyType,
+    is_preceded,
+)
 
 U8, U16 = st.integers(0, 2**8 - 1), st.integers(0, 2**16 - 1)
 U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
@@ -56,6 +63,13 @@ def table_of(tags: tuple[int, ...]) -> st.SearchStrategy[book.Table]:
     return st.builds(book.Table, st.just(tags), st.lists(row_of(tags), max_size=4).map(tuple))
 
 
+def pair_of(tag: int) -> st.SearchStrategy[tuple[int, Any]]:
+    """A tag with a value; only some types can be absent."""
+    value = value_of(tag) | st.none() if is_preceded(tag) else value_of(tag)
+    return st.tuples(st.just(tag), value)
+
+
+PAIRS = st.none() | st.lists(TAGS.flatmap(pair_of), max_size=5).map(tuple)
 TABLES = st.none() | TAG_TUPLES.flatmap(table_of)
 STATS = st.none() | st.builds(book.Stat, U32, U32, U32, signed(32), U32, U32, U32, U32, U32)
 NUMBERS = st.none() | st.lists(U32, max_size=4).map(tuple)
@@ -106,6 +120,19 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
     "GetMatchesResponse": st.builds(
         book.GetMatchesResponse, STATS, NUMBERS, TABLES, U32, RAW
     ),
+    "GetPropsRequest": st.builds(entries.GetPropsRequest, NUMBERS, STATS, U32, RAW),
+    "GetPropsResponse": st.builds(entries.GetPropsResponse, PAIRS, U32, U32, RAW),
+    "QueryRowsRequest": st.builds(
+        entries.QueryRowsRequest, U32, NUMBERS, st.lists(U32, max_size=4).map(tuple), STATS, U32,
+        RAW,
+    ),
+    "QueryRowsResponse": st.builds(entries.QueryRowsResponse, STATS, TABLES, U32, RAW),
+    "DnToMidRequest": st.builds(
+        entries.DnToMidRequest, st.none() | st.lists(ASCII, max_size=3).map(tuple), U32, RAW
+    ),
+    "DnToMidResponse": st.builds(entries.DnToMidResponse, NUMBERS, U32, RAW),
+    "CompareMidsRequest": st.builds(entries.CompareMidsRequest, U32, U32, STATS, U32, RAW),
+    "CompareMidsResponse": st.builds(entries.CompareMidsResponse, signed(32), U32, RAW),
 }  # fmt: skip
 
 SECONDS = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.replace(microsecond=0))

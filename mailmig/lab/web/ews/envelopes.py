@@ -11,9 +11,9 @@ from typing import Final
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
-from mailmig.lab.web.messages import XML, Answer
+from mailmig.lab.web.messages import LARGEST_BODY, XML, Answer
 from mailmig.model.organisation import Server
-from mailmig.wire.autodiscover.documents import BadAutodiscover, parse
+from mailmig.wire.documents import BadDocument, parse
 
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 TYPES: Final = "http://schemas.microsoft.com/exchange/services/2006/types"
@@ -21,6 +21,9 @@ MESSAGES: Final = "http://schemas.microsoft.com/exchange/services/2006/messages"
 _UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ERRORS: Final = "http://schemas.microsoft.com/exchange/services/2006/errors"
 NAMES: Final = {"s": SOAP, "t": TYPES, "m": MESSAGES}
+# Folders to search or names to resolve in one request. Each goes through much, and all others wait:
+# the lab's own limit.
+MOST_AT_ONCE: Final = 100
 # What clients may ask for, the oldest first; a server knows those up to its own.
 VERSIONS: Final = (
     "Exchange2007", "Exchange2007_SP1", "Exchange2010", "Exchange2010_SP1", "Exchange2010_SP2",
@@ -38,7 +41,11 @@ class Refused(Exception):
 
 
 class Fault(Refused):
-    """The whole request is answered with a SOAP fault."""
+    """The whole request is answered with a SOAP fault; `more` are values that it tells, by name."""
+
+    def __init__(self, code: str, text: str = "", **more: int) -> None:
+        super().__init__(code, text)
+        self.more = more
 
 
 _TEXTS: Final = {
@@ -50,12 +57,20 @@ _TEXTS: Final = {
     "you must specify the mailbox primary SMTP address for any distinguished folder Ids.",
     "ErrorMailboxMoveInProgress": "Mailbox move in progress. Try again later.",
     "ErrorMailboxStoreUnavailable": "The mailbox database is temporarily unavailable.",
+    "ErrorMailboxFailover": "The mailbox database has just moved to another server.",
+    "ErrorServerBusy": "The server cannot service this request right now. Try again later.",
+    "ErrorInvalidPropertySet": "The property can not be set.",
+    "ErrorInvalidPropertyRequest": "The property is not valid for this item.",
     "ErrorWrongServerVersionDelegate": "The delegate's mailbox and the principal's mailbox are on "
     "different server versions.",
     "ErrorImpersonateUserDenied": "The account does not have permission to impersonate the "
     "requested user.",
     "ErrorInvalidServerVersion": "The specified server version is invalid.",
     "ErrorInvalidIdMalformed": "Id is malformed.",
+    "ErrorMimeContentInvalidBase64String": "The MIME content is no valid Base64.",
+    "ErrorInvalidAttachmentId": "The attachment Id is invalid.",
+    "ErrorAttachmentNotFound": "The attachment was not found.",
+    "ErrorCalendarEndDateIsEarlierThanStartDate": "EndDate is earlier than StartDate.",
     "ErrorInvalidRequest": "The request is invalid.",
     "ErrorSchemaValidation": "The request failed schema validation.",
     "ErrorQuotaExceeded": "The mailbox quota is exceeded.",
@@ -82,8 +97,8 @@ class Asked:
 def read(raw: bytes) -> Asked:
     """Raises `Fault` for what is no request."""
     try:
-        root = parse(raw, "EWS request")  # no DTD; size and depth are bounded
-    except BadAutodiscover:
+        root = parse(raw, "EWS request", LARGEST_BODY)  # no DTD; size and depth are bounded
+    except BadDocument:
         raise Fault("ErrorSchemaValidation") from None
     body = root.find("s:Body", NAMES)
     element = next(iter(body), None) if body is not None else None
@@ -97,6 +112,13 @@ def read(raw: bytes) -> Asked:
     wanted = "" if impersonated is None else "".join(impersonated.itertext()).strip()
     found = "Exchange2007" if version is None else version.get("Version", "")
     return Asked(operation, element, found, wanted)
+
+
+def not_too_many(asked: list[Element]) -> list[Element]:
+    """Raises `Fault` for more than `MOST_AT_ONCE`."""
+    if len(asked) > MOST_AT_ONCE:
+        raise Fault("ErrorInvalidRequest", f"The lab takes {MOST_AT_ONCE} of them at once.")
+    return asked
 
 
 def check_version(version: str, server: Server) -> None:
@@ -133,14 +155,18 @@ def answer(operation: str, messages: Iterable[str], server: Server) -> Answer:
     return Answer(200, _envelope(content, server), XML)
 
 
-def fault(refused: Refused, server: Server) -> Answer:
+def fault(refused: Fault, server: Server) -> Answer:
     """A SOAP fault, with HTTP 500."""
     text = escape(str(refused))
+    values = "".join(
+        f"<t:Value Name={quoteattr(name)}>{value}</t:Value>" for name, value in refused.more.items()
+    )
+    more = f'<t:MessageXml xmlns:t="{TYPES}">{values}</t:MessageXml>' if values else ""
     content = (
         f'<s:Fault><faultcode xmlns:a="{TYPES}">a:{refused.code}</faultcode>'
         f'<faultstring xml:lang="en-US">{text}</faultstring><detail>'
         f'<e:ResponseCode xmlns:e="{_ERRORS}">{refused.code}</e:ResponseCode>'
-        f'<e:Message xmlns:e="{_ERRORS}">{text}</e:Message></detail></s:Fault>'
+        f'<e:Message xmlns:e="{_ERRORS}">{text}</e:Message>{more}</detail></s:Fault>'
     )
     return Answer(500, _envelope(content, server), XML)
 

@@ -1,20 +1,22 @@
 """Properties of folders and items: what EWS calls them, their values, and how they are written.
 
-A property that a client asks for and that is not in the tables is left out, as one without a value.
+A property that a client asks for and that is neither in the tables nor was set by somebody is left
+out, as one without a value.
 """
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Final
 from xml.etree.ElementTree import Element
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape, quoteattr, unescape
 
-from mailmig.lab.contents import FOLDERS, Folder, Message
-from mailmig.lab.web.ews.envelopes import NAMES, Refused
-from mailmig.lab.web.ews.identifiers import Id, element
-from mailmig.lab.web.ews.stores import Access, Place, Stores
+from mailmig.lab import messages
+from mailmig.lab.contents import DRAFTS, FOLDERS, SENT, Attachment, Folder, Message
+from mailmig.lab.web.access import Access
+from mailmig.lab.web.ews.envelopes import NAMES, TYPES, Refused
+from mailmig.lab.web.ews.identifiers import Id, element, pack_file
+from mailmig.lab.web.ews.stores import Place, Stores
 
 SIZE_TAG: Final = 0x0E08
 _ELEMENTS: Final = {
@@ -27,6 +29,9 @@ _CLASSES: Final = {
     "Message": "IPM.Note",
 }  # fmt: skip
 _WORDS: Final = {True: "true", False: "false"}
+_TRUE: Final = ("true", "1")
+_FIELD_URI: Final = f"{{{TYPES}}}FieldURI"
+EXTENDED_URI: Final = f"{{{TYPES}}}ExtendedFieldURI"
 # What a shape without further properties gives.
 _FOLDER_DEFAULT: Final = (
     "folder:DisplayName", "folder:TotalCount", "folder:ChildFolderCount", "folder:UnreadCount",
@@ -47,8 +52,11 @@ class Shape:
         self.base = "Default" if shape is None else shape.findtext("t:BaseShape", "", NAMES)
         more = None if shape is None else shape.find("t:AdditionalProperties", NAMES)
         named = [] if more is None else list(more)
-        self.fields = {one.get("FieldURI", "") for one in named if one.get("FieldURI")}
-        self.extended = [one for one in named if one.get("PropertyTag")]
+        self.fields = {one.get("FieldURI", "") for one in named if one.tag == _FIELD_URI}
+        self.extended = [one for one in named if one.tag == EXTENDED_URI]
+        self.body = ("" if shape is None else shape.findtext("t:BodyType", "", NAMES)) or "Best"
+        if shape is not None and shape.findtext("t:IncludeMimeContent", "", NAMES) in _TRUE:
+            self.fields.add("item:MimeContent")
 
     def wants(self, name: str, default: Iterable[str]) -> bool:
         """Whether a property belongs to the answer."""
@@ -74,7 +82,7 @@ def folder(stores: Stores, place: Place, shape: Shape) -> str:
 def _extended(asked: Element, size: int) -> str:
     """PidTagMessageSize; 32 bits overflow to a negative number (protocols.md 2.3)."""
     try:
-        tag = int(asked.get("PropertyTag", ""), 0)
+        tag = int(asked.get("PropertyTag", "0"), 0)
     except ValueError:
         raise Refused("ErrorInvalidRequest") from None
     if tag != SIZE_TAG:
@@ -153,13 +161,13 @@ _VALUES: Final[Mapping[str, Callable[[Message], Value | None]]] = {
     "item:Size": lambda one: one.size,
     "item:Importance": lambda one: "Normal",
     "item:IsSubmitted": lambda one: False,
-    "item:IsDraft": lambda one: one.folder == "drafts",
-    "item:IsFromMe": lambda one: one.folder == "sentitems",
+    "item:IsDraft": lambda one: one.folder == DRAFTS,
+    "item:IsFromMe": lambda one: one.folder == SENT,
     "item:DateTimeSent": lambda one: one.sent,
     "item:DateTimeCreated": lambda one: one.received,
     "item:DisplayCc": lambda one: "; ".join(one.cc),
     "item:DisplayTo": lambda one: "; ".join(one.to),
-    "item:HasAttachments": lambda one: False,
+    "item:HasAttachments": lambda one: any(not file.inline for file in one.attachments),
     "item:LastModifiedTime": lambda one: one.received,
     "message:InternetMessageId": lambda one: one.message_id,
     "message:IsRead": lambda one: one.read,
@@ -174,9 +182,42 @@ _OWN: Final = {
 }  # fmt: skip
 
 
+def kind_of(tag: str) -> str:
+    """With what the names of an element's own properties begin. Raises `Refused`."""
+    if tag not in _OWN:
+        raise Refused("ErrorSchemaValidation")
+    return _OWN[tag]
+
+
 def value(one: Message, name: str) -> Value | None:
-    """The value that a restriction or an order looks at. Raises `KeyError` for an unknown one."""
-    return one.sender if name in ("message:From", "message:Sender") else _VALUES[name](one)
+    """The value of a property with a plain one. Raises `KeyError` for an unknown one."""
+    if name in ("message:From", "message:Sender"):
+        return one.sender
+    first = _VALUES[name](one)
+    kept = dict(one.properties).get(name)
+    return first if kept is None else typed(content(kept).strip(), first)
+
+
+def typed(text: str, like: Value | None) -> Value:
+    """A text as a value of the same kind. Raises `ValueError`."""
+    if isinstance(like, bool):
+        return text.lower() in _TRUE
+    if isinstance(like, int):
+        return int(text)
+    if isinstance(like, datetime):
+        found = datetime.fromisoformat(text)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return text
+
+
+def content(kept: str) -> str:
+    """The text in a kept element that holds nothing else."""
+    return unescape(kept.partition(">")[2].rpartition("<")[0])
+
+
+def extended_name(path: Element) -> str:
+    """An extended property by all that names it."""
+    return "|".join(f"{name}={text}" for name, text in sorted(path.items()))
 
 
 def written(found: Value | None) -> str:
@@ -192,17 +233,19 @@ def item(stores: Stores, place: Place, one: Message, shape: Shape) -> str:
     """An item as an element."""
     tag = item_class(one.folder)
     found = []
-    if shape.wants("item:MimeContent", ()) and shape.base != "AllProperties":
-        content = base64.b64encode(mime(one)).decode()
-        found.append(f'<t:MimeContent CharacterSet="UTF-8">{content}</t:MimeContent>')
+    if "item:MimeContent" in shape.fields:
+        raw = base64.b64encode(messages.written(one)).decode()
+        found.append(f'<t:MimeContent CharacterSet="UTF-8">{raw}</t:MimeContent>')
     found.append(element("ItemId", item_id(place, one)))
     if shape.wants("item:ParentFolderId", ()):
         found.append(element("ParentFolderId", place.id))
     for name in _VALUES:
         if name.startswith("item:") and shape.wants(name, _ITEM_DEFAULT):
             found.append(_plain(one, name))
-        if name == "item:Sensitivity" and shape.wants("item:Body", ()):
-            found.append(f'<t:Body BodyType="Text">{escape(one.body)}</t:Body>')
+        if name == "item:Sensitivity":
+            found += _bodies(place, one, shape)
+        if name == "item:HasAttachments":
+            found += _kept_extended(one, shape)
     if tag == "Message":
         found += _of_message(stores, one, shape)
     own = f"{_OWN[tag]}:"
@@ -211,12 +254,54 @@ def item(stores: Stores, place: Place, one: Message, shape: Shape) -> str:
         for name in _VALUES
         if name.startswith(own) and shape.wants(name, _ITEM_DEFAULT)
     ]
+    found += [
+        kept for name, kept in one.properties
+        if name not in _VALUES and ":" in name and shape.wants(name, ())
+    ]  # fmt: skip
     return f"<t:{tag}>{''.join(found)}</t:{tag}>"
+
+
+def _bodies(place: Place, one: Message, shape: Shape) -> Iterator[str]:
+    """The body as it is wanted, and the files with it."""
+    if shape.wants("item:Body", ()):
+        if shape.body == "HTML" or (shape.body == "Best" and one.html):
+            lines = escape(one.body).replace("\n", "<br>\n")
+            html = one.html or f"<html><body>{lines}</body></html>"
+            yield f'<t:Body BodyType="HTML">{escape(html)}</t:Body>'
+        else:
+            yield f'<t:Body BodyType="Text">{escape(one.body)}</t:Body>'
+    if shape.wants("item:TextBody", ()):
+        yield f'<t:TextBody BodyType="Text">{escape(one.body)}</t:TextBody>'
+    if shape.wants("item:Attachments", ()) and one.attachments:
+        named = item_id(place, one)
+        yield f"<t:Attachments>{''.join(file(named, each) for each in one.attachments)}</t:Attachments>"
+
+
+def file(item: Id, one: Attachment, more: str = "") -> str:
+    """An attachment as an element; `more` is what stands behind its other properties."""
+    where = (
+        f"<t:AttachmentId Id={quoteattr(pack_file(item, one.number))} "
+        f"RootItemId={quoteattr(item.text)} RootItemChangeKey={quoteattr(item.change_key)}/>"
+    )
+    content_id = f"<t:ContentId>{escape(one.content_id)}</t:ContentId>" if one.content_id else ""
+    return (
+        f"<t:FileAttachment>{where}<t:Name>{escape(one.name)}</t:Name>"
+        f"<t:ContentType>{escape(one.kind)}</t:ContentType>{content_id}"
+        f"<t:Size>{len(one.content)}</t:Size><t:IsInline>{_WORDS[one.inline]}</t:IsInline>{more}"
+        "</t:FileAttachment>"
+    )
+
+
+def _kept_extended(one: Message, shape: Shape) -> Iterator[str]:
+    known = dict(one.properties)
+    for path in shape.extended:
+        if extended_name(path) in known:
+            yield known[extended_name(path)]
 
 
 def _plain(one: Message, name: str) -> str:
     tag = name.partition(":")[2]
-    return f"<t:{tag}>{written(_VALUES[name](one))}</t:{tag}>"
+    return f"<t:{tag}>{written(value(one, name))}</t:{tag}>"
 
 
 def _of_message(stores: Stores, one: Message, shape: Shape) -> list[str]:
@@ -230,7 +315,7 @@ def _of_message(stores: Stores, one: Message, shape: Shape) -> list[str]:
         found.append(f"<t:InternetMessageHeaders>{lines}</t:InternetMessageHeaders>")
     for name, addresses in (
         ("Sender", (one.sender,)), ("ToRecipients", one.to), ("CcRecipients", one.cc),
-        ("From", (one.sender,)),
+        ("BccRecipients", one.bcc), ("From", (one.sender,)),
     ):  # fmt: skip
         if shape.wants(f"message:{name}", _ITEM_DEFAULT) and addresses:
             boxes = "".join(mailbox(stores, address) for address in addresses)
@@ -248,16 +333,3 @@ def mailbox(stores: Stores, address: str) -> str:
         f"</t:EmailAddress><t:RoutingType>SMTP</t:RoutingType><t:MailboxType>{kind}"
         "</t:MailboxType></t:Mailbox>"
     )
-
-
-def mime(one: Message) -> bytes:
-    """A message as it goes over the wire; as long as its headers and its text are."""
-    known = {name.lower() for name, _ in one.headers}
-    own = (
-        ("From", one.sender), ("To", ", ".join(one.to)), ("Subject", one.subject),
-        ("Message-ID", one.message_id), ("Date", format_datetime(one.sent)),
-        ("MIME-Version", "1.0"), ("Content-Type", "text/plain; charset=utf-8"),
-    )  # fmt: skip
-    headers = (*one.headers, *(header for header in own if header[0].lower() not in known))
-    lines = [f"{name}: {' '.join(text.splitlines())}" for name, text in headers]
-    return ("\r\n".join(lines) + "\r\n\r\n" + one.body).encode(errors="replace")

@@ -5,7 +5,7 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from mailmig.lab.contents import below
-from mailmig.lab.web.ews.envelopes import NAMES, Refused, message, refusal
+from mailmig.lab.web.ews.envelopes import NAMES, Refused, message, not_too_many, refusal
 from mailmig.lab.web.ews.fields import Shape, folder
 from mailmig.lab.web.ews.searching import page
 from mailmig.lab.web.ews.stores import Place, Stores
@@ -16,7 +16,7 @@ _NONE: Final = "<m:Folders/>"
 def get(stores: Stores, asked: Element) -> Iterator[str]:
     """One message per id, in order (protocols.md 2.2)."""
     shape = Shape(asked, "FolderShape")
-    for one in asked.find("m:FolderIds", NAMES) or ():
+    for one in asked.iterfind("m:FolderIds/*", NAMES):
         try:
             found = folder(stores, stores.place(one), shape)
             yield message("GetFolder", f"<m:Folders>{found}</m:Folders>")
@@ -27,7 +27,7 @@ def get(stores: Stores, asked: Element) -> Iterator[str]:
 def find(stores: Stores, asked: Element) -> Iterator[str]:
     """The folders below each that is named, all of them or only the next."""
     shape, deep = Shape(asked, "FolderShape"), asked.get("Traversal") == "Deep"
-    for one in asked.find("m:ParentFolderIds", NAMES) or ():
+    for one in not_too_many(asked.findall("m:ParentFolderIds/*", NAMES)):
         try:
             if asked.find("m:Restriction", NAMES) is not None:
                 raise Refused("ErrorUnsupportedPathForQuery")

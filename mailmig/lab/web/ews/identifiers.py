@@ -17,6 +17,7 @@ from mailmig.lab.contents import FOLDERS
 from mailmig.lab.web.ews.envelopes import NAMES, Refused, message, refusal
 
 _FORMATS: Final = ("EwsLegacyId", "EwsId", "EntryId", "HexEntryId", "StoreId", "OwaId")
+_FILE: Final = "Attachment"
 _MALFORMED: Final = "ErrorInvalidIdMalformed"
 
 
@@ -55,6 +56,23 @@ def unpack(text: str, form: str = "EwsId") -> Id:
     if said != form or folder not in FOLDERS:
         raise Refused(_MALFORMED)
     return found
+
+
+def pack_file(item: Id, number: int) -> str:
+    """The id of an attachment: its item's, and its number there."""
+    return base64.b64encode(f"{_FILE}|{number}|{item.text}".encode()).decode()
+
+
+def unpack_file(text: str) -> tuple[Id, int]:
+    """The item and the number. Raises `Refused`."""
+    try:
+        said, number, item = base64.b64decode(text, validate=True).decode().split("|")
+        found = int(number)
+    except (ValueError, binascii.Error):
+        raise Refused("ErrorInvalidAttachmentId") from None
+    if said != _FILE:
+        raise Refused("ErrorInvalidAttachmentId")
+    return unpack(item), found
 
 
 def element(name: str, named: Id) -> str:

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
 from mailmig.lab.population import Mailbox
-from mailmig.lab.web.ews.envelopes import NAMES, Refused, message, refusal
+from mailmig.lab.web.ews.envelopes import NAMES, Refused, message, not_too_many, refusal
 from mailmig.lab.web.ews.fields import mailbox
 from mailmig.lab.web.ews.stores import Stores
 
@@ -17,8 +17,8 @@ MOST: Final = 100
 def resolve(stores: Stores, asked: Element) -> Iterator[str]:
     """One message per entry; several candidates come with a warning."""
     full = asked.get("ReturnFullContactData", "false") in ("true", "1")
-    for entry in asked.iterfind("m:UnresolvedEntry", NAMES):
-        found = list(_candidates(stores, (entry.text or "").strip()))
+    for entry in not_too_many(asked.findall("m:UnresolvedEntry", NAMES)):
+        found = list(stores.people.candidates(entry.text or ""))
         if not found:
             yield refusal("ResolveNames", Refused("ErrorNameResolutionNoResults"))
             continue
@@ -28,19 +28,6 @@ def resolve(stores: Stores, asked: Element) -> Iterator[str]:
         else:
             several = Refused("ErrorNameResolutionMultipleResults")
             yield refusal("ResolveNames", several, content, "Warning")
-
-
-def _candidates(stores: Stores, entry: str) -> Iterator[Mailbox]:
-    """Whoever has this address, or a name, an alias or an account that begins like that."""
-    text = entry.removeprefix("smtp:").removeprefix("SMTP:").lower()
-    known = stores.people.addressed(text)
-    if known is not None:
-        yield known
-    elif text:
-        for one in stores.people.organisation.present():
-            names = (one.display_name, one.name, one.alias, one.account, one.address)
-            if not one.hidden and any(name.lower().startswith(text) for name in names):
-                yield one
 
 
 def _set(stores: Stores, found: list[Mailbox], total: int, *, full: bool) -> str:

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
@@ -9,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 from mailmig.lab.contents import Message
 from mailmig.lab.web.ews.envelopes import NAMES, TYPES, Refused
-from mailmig.lab.web.ews.fields import Value, value
+from mailmig.lab.web.ews.fields import Value, typed, value
 
 Test = Callable[[Message], bool]
 _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -95,16 +96,9 @@ def _comparison(compare: Callable[[Any, Any], bool], element: Element) -> Test:
 def _constant(text: str, like: Value | None) -> Value:
     """A constant as a value of the property's kind. Raises `Refused`."""
     try:
-        if isinstance(like, bool):
-            return text.lower() in ("true", "1")
-        if isinstance(like, int):
-            return int(text)
-        if isinstance(like, datetime):
-            found = datetime.fromisoformat(text)
-            return found if found.tzinfo else found.replace(tzinfo=UTC)
+        return typed(text, like)
     except ValueError:
         raise Refused("ErrorInvalidRequest") from None
-    return text
 
 
 def _contains(element: Element) -> Test:
@@ -166,6 +160,41 @@ def page(count: int, asked: Element, tag: str) -> tuple[int, int]:
     if view.get("BasePoint", "Beginning") == "End":
         offset = max(0, count - offset - min(most, LARGEST_PAGE))
     return min(offset, count), min(most, LARGEST_PAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarView:
+    """What of a calendar lies between two moments, and how many entries are wanted at most."""
+
+    test: Test
+    most: int | None
+
+
+def calendar_view(asked: Element) -> CalendarView | None:
+    """The view of a calendar that was asked for. Raises `Refused`."""
+    view = asked.find("m:CalendarView", NAMES)
+    if view is None:
+        return None
+    most = _constant(view.get("MaxEntriesReturned", "0"), 0)
+    assert isinstance(most, int)
+    begin, end = (
+        _comparable(_constant(view.get(name, ""), _EPOCH)) for name in ("StartDate", "EndDate")
+    )
+    if begin > end:
+        raise Refused("ErrorCalendarEndDateIsEarlierThanStartDate")
+
+    def test(one: Message) -> bool:
+        starts, ends = (_comparable(value(one, f"calendar:{name}")) for name in ("Start", "End"))
+        return starts < end and ends > begin
+
+    return CalendarView(test, most if most > 0 else None)
+
+
+def starts(one: Message) -> datetime:
+    """When an entry of a calendar begins."""
+    found = value(one, "calendar:Start")
+    assert isinstance(found, datetime)
+    return found
 
 
 def cut(found: Iterable[Message], offset: int, length: int) -> list[Message]:

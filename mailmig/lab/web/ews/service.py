@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from xml.etree.ElementTree import Element
 
+from mailmig.lab import protocols_of
 from mailmig.lab.population import Mailbox
-from mailmig.lab.web.ews import folders, identifiers, items, names
+from mailmig.lab.web.ews import attachments, folders, identifiers, items, names, writing
 from mailmig.lab.web.ews.envelopes import Asked, Fault, answer, check_version, fault, read
 from mailmig.lab.web.ews.stores import Stores
 from mailmig.lab.web.messages import HTML, Answer, Call, Request
@@ -20,8 +21,15 @@ _OPERATIONS: Final[dict[str, Callable[[Stores, Element], Iterator[str]]]] = {
     "FindFolder": folders.find,
     "FindItem": items.find,
     "GetItem": items.get,
-    "CreateItem": items.create,
+    "CreateItem": writing.create,
+    "UpdateItem": writing.update,
+    "SendItem": writing.send,
+    "MoveItem": items.move,
+    "CopyItem": items.copy,
     "DeleteItem": items.delete,
+    "CreateAttachment": attachments.create,
+    "GetAttachment": attachments.get,
+    "DeleteAttachment": attachments.delete,
     "ResolveNames": names.resolve,
     "ConvertId": lambda stores, asked: identifiers.convert(asked),
 }
@@ -52,7 +60,11 @@ class WebServices:
         try:
             asked = read(call.request.body)
             check_version(asked.version, call.server)
+            if call.caller and (back_off := self._world.throttled.get(call.caller.name.lower())):
+                raise Fault("ErrorServerBusy", BackOffMilliseconds=back_off)
             stores = self._stores(call, asked)
+            if stores.caller and not protocols_of.ews(self._world.organisation, stores.caller):
+                return Answer(403)  # with nothing in it, as reports of it have it
             operation = _OPERATIONS.get(asked.operation)
             if operation is None:
                 raise Fault("ErrorInvalidRequest", f"The lab has no operation {asked.operation}.")

@@ -6,33 +6,23 @@ different server versions"; here that is another product version in front of EWS
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
+from datetime import timedelta
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from mailmig.lab.cmdlets import folders
 from mailmig.lab.contents import FOLDERS, Contents
 from mailmig.lab.machines import Reach
 from mailmig.lab.population import Mailbox
+from mailmig.lab.web.access import Access, access
 from mailmig.lab.web.ews.envelopes import NAMES, TYPES, Refused
 from mailmig.lab.web.ews.identifiers import Id, unpack
 from mailmig.lab.web.messages import Call
 from mailmig.lab.web.people import People
 from mailmig.lab.world import World
 
+# So long a store is not ready behind a switch to another copy [MEM].
+_SETTLES: Final = timedelta(seconds=5)
 _DISTINGUISHED: Final = f"{{{TYPES}}}DistinguishedFolderId"
-# What a folder's role lets somebody do.
-_ROLES: Final = {"Reviewer": 1, "Editor": 2}
-_SHARED_FOLDERS: Final = {"inbox": "Inbox", "calendar": "Calendar"}
-
-
-class Access(IntEnum):
-    """What somebody may do in a folder; each includes those before it."""
-
-    NONE = 0
-    READ = 1
-    CHANGE = 2
-    OWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +81,7 @@ class Stores:
 
     def folder(self, owner: Mailbox, key: str) -> Place:
         """A folder of an opened mailbox; raises `Refused` where the caller may nothing."""
-        place = Place(owner, key, self._access(owner, key))
+        place = Place(owner, key, access(self.people, self.caller, owner, key))
         place.needs(Access.READ)
         return place
 
@@ -122,27 +112,15 @@ class Stores:
         caller = self.caller or owner
         if self.people.home(caller).build[:2] != home.build[:2]:
             raise Refused("ErrorWrongServerVersionDelegate")
-        move = self.world.organisation.move_of(owner)
-        if move is not None and move.status(self.world.organisation.now) == "CompletionInProgress":
+        if self.world.organisation.is_in_transit(owner):
             raise Refused("ErrorMailboxMoveInProgress")
         database = self.people.database(owner)
+        now = self.world.organisation.now
+        if database.activated is not None and now - database.activated < _SETTLES:
+            raise Refused("ErrorMailboxFailover")
         if not database.mounted or home.name in self.world.organisation.down:
             raise Refused("ErrorMailboxStoreUnavailable")
         if home.name != self.call.server.name:
             reach = self.world.surroundings.machines.reach(home.fqdn, home.site)
             if reach is not Reach.UP:
                 raise Refused("ErrorMailboxStoreUnavailable")
-
-    def _access(self, owner: Mailbox, key: str) -> Access:
-        if self.caller is owner:
-            return Access.OWN
-        if self.caller is None:
-            return Access.NONE
-        if self.people.may("full_access", self.caller, owner):
-            return Access.OWN
-        kind = _SHARED_FOLDERS.get(key)
-        if kind is None:
-            return Access.NONE
-        rights = folders.rights(self.world.organisation, owner, kind)
-        held = [_ROLES.get(right, 0) for user, right, _ in rights if user is self.caller]
-        return Access(max(held, default=0))

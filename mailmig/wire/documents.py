@@ -23,8 +23,8 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*(?::[A-Za-z_][A-Za-z0-9_.-]*
 _UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class BadAutodiscover(MailmigError):
-    """An Autodiscover document that cannot be read or made: look at who answered.
+class BadDocument(MailmigError):
+    """A document of Autodiscover or EWS that cannot be read or made: look at who answered.
 
     `where` is the place in the document ("line 3, column 7", or an element), "" for all of it;
     `offset` counts bytes from its beginning, `None` where the place is no byte.
@@ -38,15 +38,14 @@ class BadAutodiscover(MailmigError):
         self.offset = offset
 
 
-def parse(raw: bytes, what: str) -> Element:
-    """The root of an XML document.
+def parse(raw: bytes, what: str, limit: int = DOCUMENT_LIMIT) -> Element:
+    """The root of an XML document of at most `limit` bytes.
 
     Raises:
-        BadAutodiscover: it is no XML, has a DTD, or is too large or too deep.
+        BadDocument: it is no XML, has a DTD, or is too large or too deep.
     """
-    if len(raw) > DOCUMENT_LIMIT:
-        why = f"it has {len(raw):,} bytes; {DOCUMENT_LIMIT:,} are read"
-        raise BadAutodiscover(what, why, offset=DOCUMENT_LIMIT)
+    if len(raw) > limit:
+        raise BadDocument(what, f"it has {len(raw):,} bytes; {limit:,} are read", offset=limit)
     return _Parser(what).parse(raw)
 
 
@@ -54,18 +53,18 @@ def render(root: Element) -> bytes:
     """The document in UTF-8, with its declaration.
 
     Raises:
-        BadAutodiscover: a name is none, a text holds a character that XML has no place for, or
+        BadDocument: a name is none, a text holds a character that XML has no place for, or
             it is too large.
     """
     text = "".join(_pieces(root))
     found = _UNWRITABLE.search(text)
     if found:
         what = f"a document <{local(root)}>"
-        raise BadAutodiscover(what, f"it would hold the character U+{ord(found[0]):04X}")
+        raise BadDocument(what, f"it would hold the character U+{ord(found[0]):04X}")
     raw = f'<?xml version="1.0" encoding="utf-8"?>\n{text}'.encode()
     if len(raw) > DOCUMENT_LIMIT:
         why = f"it would have {len(raw):,} bytes; {DOCUMENT_LIMIT:,} are read"
-        raise BadAutodiscover(f"a document <{local(root)}>", why)
+        raise BadDocument(f"a document <{local(root)}>", why)
     return raw
 
 
@@ -117,11 +116,11 @@ def needed(parent: Element, name: str, what: str) -> Element:
     """The first element of that name directly below.
 
     Raises:
-        BadAutodiscover: there is none.
+        BadDocument: there is none.
     """
     found = child(parent, name)
     if found is None:
-        raise BadAutodiscover(what, f"there is no <{name}>", f"<{local(parent)[:80]}>")
+        raise BadDocument(what, f"there is no <{name}>", f"<{local(parent)[:80]}>")
     return found
 
 
@@ -150,9 +149,9 @@ class _Parser:
             where = f"line {error.lineno}, column {error.offset + 1}"
             why = expat.ErrorString(error.code) or "it is no XML"
             offset = max(self._expat.ErrorByteIndex, 0)
-            raise BadAutodiscover(self._what, why, where, offset) from None
+            raise BadDocument(self._what, why, where, offset) from None
         except (LookupError, ValueError):
-            raise BadAutodiscover(self._what, "its encoding is not known", offset=0) from None
+            raise BadDocument(self._what, "its encoding is not known", offset=0) from None
         return self._tree.close()
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -174,7 +173,7 @@ class _Parser:
     def _refuse(self, why: str) -> NoReturn:
         line, column = self._expat.CurrentLineNumber, self._expat.CurrentColumnNumber
         offset = max(self._expat.CurrentByteIndex, 0)
-        raise BadAutodiscover(self._what, why, f"line {line}, column {column + 1}", offset)
+        raise BadDocument(self._what, why, f"line {line}, column {column + 1}", offset)
 
 
 def _clark(name: str) -> str:
@@ -184,7 +183,7 @@ def _clark(name: str) -> str:
 def _pieces(element: Element) -> Iterator[str]:
     """An element of ours as text: its tag is what is written, prefix included."""
     if not _NAME.fullmatch(element.tag):
-        raise BadAutodiscover("a document", f"{element.tag[:40]!r} is no name of an element")
+        raise BadDocument("a document", f"{element.tag[:40]!r} is no name of an element")
     attributes = "".join(f" {name}={quoteattr(value)}" for name, value in element.items())
     yield f"<{element.tag}{attributes}>"
     yield escape(element.text or "", {"\r": "&#13;"})
