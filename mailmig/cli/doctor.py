@@ -13,6 +13,8 @@ from mailmig.cli.frame import deliver, session
 if TYPE_CHECKING:
     from mailmig.run.doctor import Diagnosis, Setup
     from mailmig.run.doctor_needs import Ability
+    from mailmig.run.doctor_probes import ProbeLook
+    from mailmig.run.probing import ProbeSettings
 
 GOOD, FOUND, NOTHING_WORKS = 0, 1, 3
 _WORDS = {None: "-", True: "yes", False: "NO"}
@@ -36,21 +38,49 @@ def cmd(form: str, timeout_s: float, needs: Path | None) -> None:
 
     The servers are those of the configuration and those that the directory names. One domain
     controller is logged on to first and alone: after a refusal nobody else is shown a password.
-    Nothing is changed anywhere. The exit code is 1 if something was found, 3 if nothing works.
+    The accounts of [probe] log on, too, and open their own mailbox and the shared ones. Nothing is
+    changed anywhere. The exit code is 1 if something was found, 3 if nothing works.
     """
     import asyncio
 
     from mailmig.run.doctor import examine
     from mailmig.run.doctor_needs import Verdict, abilities, read
+    from mailmig.run.probing import ProbeSettings
 
     table = read(needs)
+    settings = session().config.section("probe", ProbeSettings)
     diagnosis = asyncio.run(examine(_setup(timeout_s)))
+    probes = asyncio.run(_probes(settings, timeout_s))
     able = abilities(diagnosis, table)
-    deliver(_text(diagnosis, able) if form == "text" else _json(diagnosis, able), None)
+    written = _text if form == "text" else _json
+    deliver(written(diagnosis, able, probes), None)
     if all(one.verdict is Verdict.NO for one in able):
         sys.exit(NOTHING_WORKS)
     good = all(one.verdict is Verdict.YES for one in able)
-    sys.exit(GOOD if good and all(look.is_good for look in diagnosis.looks) else FOUND)
+    well = all(one.is_good for one in diagnosis.looks) and all(one.is_good for one in probes)
+    sys.exit(GOOD if good and well else FOUND)
+
+
+async def _probes(settings: "ProbeSettings", timeout_s: float) -> "tuple[ProbeLook, ...]":
+    """What came of the accounts of [probe]."""
+    from dataclasses import replace
+
+    from mailmig.model.addresses import AddressSettings
+    from mailmig.run.asking import Asking
+    from mailmig.run.doctor_probes import examine_probes
+    from mailmig.run.probing import credentials
+    from mailmig.sources.names import NamesSettings
+    from mailmig.sources.web import WebSettings
+
+    if not settings.accounts:
+        return ()
+    config = session().config
+    names, web = config.section("names", NamesSettings), config.section("web", WebSettings)
+    addresses = config.section("addresses", AddressSettings).map
+    # A server that hangs is given up in time for the next address to be asked.
+    web = replace(web, timeout_s=min(timeout_s / 2, web.timeout_s))
+    asking = Asking(names, web, addresses, credentials(settings), session().gate)
+    return await examine_probes(settings, asking, names.servers, timeout_s)
 
 
 def _setup(timeout_s: float) -> "Setup":
@@ -75,7 +105,9 @@ def _setup(timeout_s: float) -> "Setup":
     )
 
 
-def _text(diagnosis: "Diagnosis", able: "tuple[Ability, ...]") -> str:
+def _text(
+    diagnosis: "Diagnosis", able: "tuple[Ability, ...]", probes: "tuple[ProbeLook, ...]"
+) -> str:
     from tabulate import tabulate
 
     rows = [
@@ -92,7 +124,19 @@ def _text(diagnosis: "Diagnosis", able: "tuple[Ability, ...]") -> str:
     parts.append(tabulate(can, headers=["command", "can be carried out"], disable_numparse=True))
     told = tuple(_wrong(diagnosis))
     parts += ["\n".join(_lacking(one, told)) for one in able if one.why]
+    if probes:
+        lines = [(one.mailbox, one.delegate, "yes" if one.is_good else "NO") for one in probes]
+        headers = ["probe mailbox", "opened by", "opens"]
+        parts.append(tabulate(lines, headers=headers, disable_numparse=True))
+        parts += ["\n".join(_amiss(one)) for one in probes if not one.is_good]
     return "\n\n".join(parts)
+
+
+def _amiss(one: "ProbeLook") -> Iterator[str]:
+    yield f"{one.mailbox}, opened by {one.delegate}:"
+    yield f"  {one.trouble}"
+    if one.mend:
+        yield f"  {one.mend}"
 
 
 def _wrong(diagnosis: "Diagnosis") -> Iterator[str]:
@@ -112,7 +156,9 @@ def _lacking(one: "Ability", told: tuple[str, ...]) -> Iterator[str]:
     yield from (f"  ask for {text}" for text in one.ask_for)
 
 
-def _json(diagnosis: "Diagnosis", able: "tuple[Ability, ...]") -> str:
+def _json(
+    diagnosis: "Diagnosis", able: "tuple[Ability, ...]", probes: "tuple[ProbeLook, ...]"
+) -> str:
     looks: list[dict[str, Any]] = [
         {
             "server": look.server, "channel": look.channel.value, "port": look.port,
@@ -127,5 +173,12 @@ def _json(diagnosis: "Diagnosis", able: "tuple[Ability, ...]") -> str:
          "ask_for": list(one.ask_for)}
         for one in able
     ]  # fmt: skip
-    whole = {"schema": "mailmig.doctor/1", "servers": looks, "commands": commands}
+    tried = [
+        {"mailbox": one.mailbox, "delegate": one.delegate, "opens": one.is_good,
+         "text": one.trouble or None, "mend": one.mend or None}
+        for one in probes
+    ]  # fmt: skip
+    whole = {
+        "schema": "mailmig.doctor/1", "servers": looks, "commands": commands, "probes": tried
+    }  # fmt: skip
     return json.dumps(whole, ensure_ascii=False, indent=1)

@@ -32,6 +32,9 @@ SECTIONS = {
     "directory": "mailmig.sources.directory_settings:DirectorySettings",
     "exchange": "mailmig.sources.exchange:ExchangeSettings",
     "windows": "mailmig.sources.windows:WindowsSettings",
+    "check": "mailmig.run.check_settings:CheckSettings",
+    "web": "mailmig.sources.web:WebSettings",
+    "probe": "mailmig.run.probing:ProbeSettings",
     "addresses": "mailmig.model.addresses:AddressSettings",
 }
 

@@ -95,6 +95,13 @@ def export(
     show_default=True,
     help="Where mailmig.toml, certificate and passwords are written.",
 )
+@click.option(
+    "--cut-over", is_flag=True, help="Clients' names lead to both nodes already, not to the source."
+)
+@click.option(
+    "--probes", is_flag=True,
+    help="With probe accounts on every database, as `mailmig probe setup` has them made.",
+)  # fmt: skip
 def run(
     story_name: str,
     mailboxes: int | None,
@@ -102,6 +109,8 @@ def run(
     speed: float,
     port_offset: int | None,
     folder: Path,
+    cut_over: bool,
+    probes: bool,
 ) -> None:
     """Run the servers of the story's organisation on loopback, until Ctrl-C or SIGTERM.
 
@@ -118,7 +127,10 @@ def run(
         root = hasattr(os, "geteuid") and os.geteuid() == 0
         port_offset = 0 if root else DEFAULT_OFFSET
     story = read(story_name)
-    lab = Lab(story, folder, mailboxes=mailboxes, seed=seed, speed=speed, offset=port_offset)
+    lab = Lab(
+        story, folder, mailboxes=mailboxes, seed=seed, speed=speed, offset=port_offset,
+        cut_over=cut_over, probes=probes,
+    )  # fmt: skip
     asyncio.run(_until_told(lab))
 
 
@@ -204,6 +216,7 @@ async def _until_told(lab: "Lab") -> None:
 def _how_to_reach(lab: "Lab") -> str:
     from tabulate import tabulate
 
+    from mailmig.lab.running.trying import trials
     from mailmig.render.units import number_of
 
     rows = [
@@ -230,7 +243,8 @@ def _how_to_reach(lab: "Lab") -> str:
         "accounts, good for nothing but this lab:",
         *accounts,
         f"settings: {lab.settings}",
-        *(f"try: {line}" for line in (lab.curl(), lab.swaks()) if line),
+        "try, as it stands:",
+        *(line for one in trials(lab) for line in (f"  # {one.what}", f"  {one.line}")),
         f"{lab.organisation.name}, {size}, speed {lab.world.speed:g}; Ctrl-C ends it.",
     ]
     return "\n".join(lines)

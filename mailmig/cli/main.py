@@ -14,12 +14,14 @@ INTERRUPTED = 130
 INTERNAL = 70
 
 COMMANDS = {
+    "check": "Check both sites and every way in.",
     "collect": "Export what an inventory needs: live, or by a script.",
     "config": "Make, check and show the configuration.",
     "doctor": "Try every channel; say what the account can and cannot do.",
     "inventory": "Import exports; list, show and compare snapshots.",
     "lab": "The simulated organisation: rehearse before the real one.",
     "plan": "Make, show, compare, approve and re-plan waves.",
+    "probe": "The accounts that checks log on with.",
     "report": "Reports for management: quota gains.",
 }
 

@@ -9,7 +9,9 @@ reached both, and in zones that Active Directory keeps each server counts serial
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
+from mailmig.model.finding import Question
 from mailmig.model.secret import Secret
 
 AddressMap = Mapping[tuple[str, int], tuple[str, int]]
@@ -145,3 +147,19 @@ class DomainController:
     priority: int
     weight: int
     addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ResolveName(Question[NameAnswer]):
+    """What a name server says about a name; also that there is none (`rcode`, no records)."""
+
+    answer: ClassVar = NameAnswer
+    protocol: ClassVar = "dns"
+
+    name: str
+    kind: str
+    server: str
+
+    @property
+    def target(self) -> str:
+        return self.server

@@ -5,9 +5,6 @@ ended at any moment: after the bound of each gap, and again after the proof, it 
 came. Its effort is limited by `proving.PROOF_EFFORT`, its memory by the number of mailboxes.
 """
 
-import multiprocessing
-import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from mailmig.rules.planning.maker import Start
+from mailmig.run.apart import NoProcess, answers
 
 if TYPE_CHECKING:
     from mailmig.rules.planning.field import Field, Ints
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
 
 # Up to so many mailboxes a proof takes less than starting a process.
 HERE = 12
-
-# How often the clock is looked at, in seconds.
-TICK = 0.2
 
 
 def proof(start: Start, windows: "Ints", ends: float) -> "Optimum | None":
@@ -67,29 +62,11 @@ def _steps(field: "Field", windows: "Ints") -> "Iterator[Optimum]":
 
 
 def _elsewhere(work: "tuple[Field, Ints]", ends: float) -> "Iterator[Optimum]":
-    """The steps from another process, until the time is over."""
-    processes = multiprocessing.get_context("spawn")
-    try:
-        ours, theirs = processes.Pipe()
-        child = processes.Process(target=_prove, args=(theirs,), daemon=True)
-        child.start()
-    except OSError:  # no process to be had, as in some containers: nothing is proven
-        return
-    theirs.close()  # so that the end of the other process is seen
-    try:
-        ours.send(work)
-        while time.monotonic() < ends:
-            if ours.poll(TICK):
-                yield ours.recv()
-    except (EOFError, OSError):  # it has said all, or a library ended it
-        return
-    finally:
-        child.terminate()
-        child.join()
-        ours.close()
+    """The steps from another process, until the time is over; nothing is proven without one."""
+    with suppress(NoProcess):
+        yield from answers(_prove, work, ends)
 
 
 def _prove(there: "Connection[Any, Any]") -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the first process minds Ctrl-C
     for step in _steps(*there.recv()):
         there.send(step)

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from mailmig.model.migration import Plan, PlanData, Told
 from mailmig.rules.planning.progress import held, midway
-from mailmig.rules.planning.remaking import Remade, differing, remake
+from mailmig.rules.planning.remaking import Remade, differing, remake, unheld
 from mailmig.rules.planning.settings import PlanSettings
+from mailmig.rules.planning.wording import listed
 from mailmig.run.planning import Tell, make_plan
 
 
@@ -42,9 +43,21 @@ def replan(
     today = midway(data, old.assignments, told, now, room_is_now)
     again = remake(today.left, today.data, now, settings, frozenset(announced))
     kept = held(today.data, today.left, announced)
-    full = make_plan(kept, now, settings, old.snapshot, seconds, tell, today.left)
-    changed, inserted = differing(full, today.left)
+    made = make_plan(kept, now, settings, old.snapshot, seconds, tell, today.left)
+    if announced:
+        made = unheld(made, today.left, today.data, settings, frozenset(announced))
+    full = _entering(Remade(made, *differing(made, today.left)), announced)
     if again is not None:
         plan = replace(again.plan, snapshot=old.snapshot)
-        again = replace(again, plan=plan)
-    return Replanned(again, Remade(full, changed, inserted))
+        again = _entering(replace(again, plan=plan), announced)
+    return Replanned(again, full)
+
+
+def _entering(remade: Remade, announced: Sequence[str]) -> Remade:
+    """With a note of those whom pins lead into an announced window."""
+    plan, new = remade.plan, {*remade.changed, *remade.inserted}
+    names = [a.mailbox for a in plan.assignments if a.window in announced and a.mailbox in new]
+    if not names:
+        return remade
+    note = listed("pins lead them into an announced window: tell them", names)
+    return replace(remade, plan=replace(plan, notes=(*plan.notes, note)))

@@ -3,7 +3,8 @@
 `make bench` runs all of them, `make bench ONLY=clixml` the files whose name contains the
 word. Each file in this folder has a function `rows()` that yields mappings with `what`,
 `ours`, `other`, `unit`, `ratio`, `goal` and `met`. Machines differ and are noisy: read the
-ratios. A missed goal is shown and makes the run end with 1.
+ratios. A missed goal is shown and makes the run end with 1. `met` may be a word of its own,
+too: what it says is neither met nor missed.
 """
 
 import importlib.util
@@ -37,10 +38,10 @@ def main(words: list[str]) -> int:
     for file in files:
         for row in rows(file):
             print(f"{file.stem}: {row['what']}: {row['ours']:.4g} {row['unit']}", file=sys.stderr)
-            met = "yes" if row["met"] else "NO"
+            met = row["met"] if isinstance(row["met"], str) else "yes" if row["met"] else "NO"
             table.append([file.stem, *(row[c] for c in COLUMNS[:-1]), met])
     print(tabulate(table, headers=["bench", *COLUMNS], floatfmt=".4g"))
-    return 0 if all(line[-1] == "yes" for line in table) else 1
+    return 1 if any(line[-1] == "NO" for line in table) else 0
 
 
 if __name__ == "__main__":

@@ -47,9 +47,17 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(built: Path)
     (wheel,) = built.glob("*.whl")
     inside = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
     tracked = run(
-        "git", "ls-files", "--cached", "--others", "--exclude-standard", "mailmig", cwd=ROOT
+        "git",
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "mailmig",
+        "checks",
+        cwd=ROOT,
     )
-    assert inside == {line for line in tracked.split() if (ROOT / line).is_file()}
+    here = [line for line in tracked.split() if (ROOT / line).is_file()]
+    assert inside == {line if line.startswith("mailmig/") else f"mailmig/{line}" for line in here}
 
 
 def test_the_sdist_holds_tests_and_docs(built: Path) -> None:
@@ -98,3 +106,8 @@ def test_the_installed_package_is_typed_for_its_users(fresh: Path, tmp_path: Pat
     )
     said = run(fresh / "python", "-m", "mypy", "--strict", "user.py", cwd=tmp_path, code=1)
     assert 'has no attribute "no_such_limit"' in said
+
+
+def test_the_checks_are_found_in_the_installed_package(fresh: Path, tmp_path: Path) -> None:
+    listed = run(fresh / "mailmig", "check", "list", cwd=tmp_path)
+    assert "tls.expiry" in listed and "namespace.round_robin_set" in listed

@@ -2,19 +2,31 @@
 
 import multiprocessing.context
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 
+import numpy as np
 import pytest
 
+from mailmig.model.migration import Plan
+from mailmig.rules.planning import proving
 from mailmig.rules.planning.checker import check
-from mailmig.rules.planning.maker import make
+from mailmig.rules.planning.field import Ints
+from mailmig.rules.planning.maker import Start, finish, make
 from mailmig.rules.planning.settings import PlanSettings
 from mailmig.run import planning
 from mailmig.run.planning import make_plan
-from tests.rules.planning.made import NOW, few
+from tests.rules.planning.made import NOW, few, small, window
 
 CUT_SHORT = "came to an end: a better plan may exist"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unproven() -> Iterator[None]:
+    """A proof takes longer than the search, and nothing here is about it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(proving, "PROVED", 0)
+        yield
 
 
 @pytest.fixture
@@ -102,3 +114,39 @@ def _interrupt_after(searches: int) -> Callable[[str, int, int | None], None]:
             raise KeyboardInterrupt
 
     return tell
+
+
+def test_the_proof_begins_alike_in_whatever_order_answers_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[list[int]] = []
+    windows = (window("w1", 1, max_mailboxes=1), window("w2", 2, max_mailboxes=1))
+    found = [np.array(x, np.int64) for x in ([0, 1], [1, 0])]  # of equal price
+
+    def watched(start: Start, x: Ints, ends: float) -> None:
+        begun.append(x.tolist())
+
+    monkeypatch.setattr(planning, "proof", watched)
+    for order in (found, found[::-1]):
+        monkeypatch.setattr(planning, "_searched", lambda *_, order=order: order)
+        make_plan(small((1, 1), windows), NOW, PlanSettings(seeds=2))
+    assert begun == [[0, 1], [0, 1]]
+
+
+def test_ctrl_c_while_the_plan_is_put_together_loses_nothing_but_a_second_one_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[int] = []
+
+    def interrupted(*given: object) -> Plan:
+        tried.append(1)
+        if len(tried) < times:
+            raise KeyboardInterrupt
+        return finish(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(planning, "finish", interrupted)
+    times = 2
+    assert check(make_plan(few(), NOW, PlanSettings(seeds=1))) == ()
+    times = 5
+    with pytest.raises(KeyboardInterrupt):
+        make_plan(few(), NOW, PlanSettings(seeds=1))

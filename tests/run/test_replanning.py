@@ -1,9 +1,14 @@
 """Planning again in mid-migration: the laws, over drawn plans and drawn states of their moves."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mailmig.model.migration import Assignment, Plan, PlanData, Progress, State, Told
+from mailmig.model.migration import Assignment, Pin, Plan, PlanData, Progress, State, Told
+from mailmig.rules.planning import proving
 from mailmig.rules.planning.checker import check
 from mailmig.rules.planning.maker import make
 from mailmig.rules.planning.progress import midway
@@ -11,10 +16,18 @@ from mailmig.rules.planning.refusals import Infeasible
 from mailmig.rules.planning.settings import PlanSettings
 from mailmig.run.replanning import Replanned, replan
 from tests.rules.planning.drawn import problems
-from tests.rules.planning.made import NOW
+from tests.rules.planning.made import NOW, small, window
 
 SETTINGS = PlanSettings(seeds=1)
 GONE = (Progress.MOVED, Progress.FAILED, Progress.EXCLUDED)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unproven() -> Iterator[None]:
+    """A proof takes longer than the search, and nothing here is about it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(proving, "PROVED", 0)
+        yield
 
 
 def planned(data: PlanData) -> Plan:
@@ -61,7 +74,7 @@ def test_no_plan_made_again_breaks_a_rule_moves_the_moved_or_touches_the_announc
     progress = {each.mailbox: each.progress for each in told}
     done = {name for name, far in progress.items() if far in (Progress.MOVED, Progress.EXCLUDED)}
     left = tuple(a for a in old.assignments if progress.get(a.mailbox) not in GONE)
-    bound = {pin.identity for pin in data.pins}  # a failed one may have no other window
+    bound = {pin.identity for pin in data.pins}
     for remade in (found.anchored, found.full):
         if remade is None:
             continue
@@ -70,9 +83,11 @@ def test_no_plan_made_again_breaks_a_rule_moves_the_moved_or_touches_the_announc
         moved = {m.identity for m in remade.plan.data.mailboxes if m.state is State.MOVED}
         assert {name for name, far in progress.items() if far is Progress.MOVED} <= moved
         extra = in_windows(remade.plan.assignments, announced) ^ in_windows(left, announced)
-        assert {name for name, _ in extra} <= bound & {
-            name for name, far in progress.items() if far is Progress.FAILED
-        }
+        # who has no other window: the failed whom a pin leads there again
+        failed = {name for name, far in progress.items() if far is Progress.FAILED}
+        assert {name for name, _ in extra} <= failed & bound
+        assert {pin.text for pin in remade.plan.data.pins}.isdisjoint({"was told so"})
+        assert set(remade.plan.data.calendar.windows) <= set(data.calendar.windows)
 
 
 @settings(max_examples=25, deadline=None)
@@ -99,3 +114,24 @@ def test_nothing_changed_in_is_nothing_changed_out(data: PlanData) -> None:
     assert found.anchored.plan.data == old.data
     assert found.anchored.changed == found.anchored.inserted == ()
     assert midway(old.data, old.assignments, (), NOW).left == old.assignments
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_pin_leads_into_an_announced_window_and_the_plan_says_so(failed: bool) -> None:
+    """Whose move failed is tried again there; whoever is pinned to it afterwards has to be told."""
+    windows = tuple(window(f"w{n}", n, max_mailboxes=3) for n in (1, 2, 3))
+    pins = (Pin("m0@corp.example", "ill", window="w2"), Pin("m1@corp.example", "", window="w2"))
+    old = make(small((1, 1, 1, 1), windows, pins=pins), NOW)
+    who = "m0@corp.example" if failed else "m2@corp.example"
+    told = (Told(who, Progress.FAILED),) if failed else ()
+    data = replace(old.data, pins=(*pins, *(() if failed else (Pin(who, "new", window="w2"),))))
+    found = replan(old, data, told, ("w2",), NOW, SETTINGS)
+    assert found.anchored is not None
+    for remade in (found.anchored, found.full):
+        assert check(remade.plan) == ()
+        there = {a.mailbox for a in remade.plan.assignments if a.window == "w2"}
+        assert there == {"m0@corp.example", "m1@corp.example", who}
+        said = [note.items for note in remade.plan.notes if "announced window" in note.text]
+        assert said == [(who,)]
+        assert remade.plan.data.pins == data.pins
+        assert remade.plan.data.calendar == data.calendar

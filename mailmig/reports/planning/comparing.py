@@ -27,7 +27,7 @@ from mailmig.model.migration import Assignment, Plan
 from mailmig.render.units import percent_text
 from mailmig.rules.planning.capacity import split
 from mailmig.rules.planning.explain_times import gap_name
-from mailmig.rules.planning.wording import mailboxes_text, number_text, time_text
+from mailmig.rules.planning.wording import UNFINISHED, mailboxes_text, number_text, time_text
 
 NAME = "plan_compare"
 VERSION = 1  # of the shape that programs read
@@ -40,6 +40,7 @@ def compose(one: Plan, other: Plan, names: tuple[str, str], title: str) -> Docum
     """The report; `names` are what the two plans are called."""
     blocks: tuple[Block, ...] = (
         *_inputs(one, other),
+        *_unfinished({names[0]: one, names[1]: other}),
         _verdict(one, other, names),
         _figures(one, other),
         _windows(one, other, names),
@@ -97,6 +98,13 @@ def _inputs(one: Plan, other: Plan) -> Iterator[Block]:
     if different:
         text = f"The two were not made from the same input: different: {', '.join(different)}."
         yield Note(text, Tone.WARNING)
+
+
+def _unfinished(plans: dict[str, Plan]) -> Iterator[Block]:
+    for name, plan in plans.items():
+        for note in plan.notes:
+            if note.text.endswith(UNFINISHED):
+                yield Note(f"{name}: {note.text}.", Tone.WARNING)
 
 
 def _verdict(one: Plan, other: Plan, names: tuple[str, str]) -> Paragraph:

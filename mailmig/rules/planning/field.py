@@ -156,12 +156,12 @@ def _allowed(problem: Problem, unlocked: bool) -> Flags:
     """As `Draft.allowed`: the pilot's windows take only those who have no other choice."""
     span = np.arange(len(problem.windows))
     first, last = _picked(problem.first, problem), _picked(problem.last, problem)
-    allowed = (first[:, None] <= span) & (span <= last[:, None])
-    pilot = np.array([capacity.window.pilot for capacity in problem.windows])
+    allowed: Flags = np.logical_and(first[:, None] <= span, span <= last[:, None])
+    pilot = np.array([capacity.window.pilot for capacity in problem.windows], np.bool_)
     if unlocked or not pilot.any() or pilot.all():
-        return np.asarray(allowed, np.bool_)
-    others = allowed & ~pilot
-    return np.asarray(np.where(others.any(axis=1)[:, None], others, allowed), np.bool_)
+        return allowed
+    others: Flags = np.logical_and(allowed, ~pilot)
+    return np.asarray(np.where(np.any(others, axis=1, keepdims=True), others, allowed), np.bool_)
 
 
 def _picked(values: Sequence[int], problem: Problem) -> Ints:

@@ -188,7 +188,10 @@ def _outside(problem: Problem) -> tuple[PlanBounds, Comparison | None]:
 
 
 def _with_field(start: Start) -> Start:
-    """The arrays for a search. System mailboxes stay where the start put them: first."""
+    """The arrays for a search. System mailboxes stay where the start put them: first.
+
+    Nobody enters a pilot whom the start did not put there: no more than must.
+    """
     import numpy as np
 
     from mailmig.rules.planning.field import field_of
@@ -196,6 +199,8 @@ def _with_field(start: Start) -> Start:
     problem = start.problem
     field = field_of(problem, start.unlocked)
     windows = np.array([start.draft.window[row] for row in problem.todo], np.int64)
+    pilot = np.array([capacity.window.pilot for capacity in problem.windows], np.bool_)
+    field.allowed[~pilot[windows]] &= ~pilot
     for place, row in enumerate(problem.todo):
         if (
             problem.data.mailboxes[row].kind in FIRST_KINDS

@@ -23,6 +23,7 @@ from mailmig.model.migration import (
     Target,
     Told,
 )
+from mailmig.rules.planning.capacity import or_no_limit
 from mailmig.rules.planning.refusals import NoUsableWindow
 from mailmig.rules.planning.wording import listed
 
@@ -87,14 +88,26 @@ def midway(
 
 
 def held(data: PlanData, old: Sequence[Assignment], announced: Iterable[str]) -> PlanData:
-    """The data for a plan from nothing that keeps announced windows: their people and no others."""
+    """The data for a plan from nothing that keeps announced windows: their people and no others.
+
+    A pin to such a window is stronger: whoever has one enters it (again, when his move failed).
+    """
     told = set(announced)
     pending = {m.identity.casefold() for m in data.mailboxes if m.state is State.PENDING}
     people = [a for a in old if a.window in told and a.mailbox.casefold() in pending]
-    number = Counter(a.window for a in people)
+    there = {(a.mailbox.casefold(), a.window) for a in people}
+    there |= {
+        (pin.identity.casefold(), pin.window)
+        for pin in data.pins
+        if pin.window in told and pin.identity.casefold() in pending
+    }
+    number = Counter(window for _, window in there)
     pins = [Pin(a.mailbox, "was told so", window=a.window) for a in people]
     windows = tuple(
-        replace(w, max_mailboxes=number[w.id]) if w.id in told else w for w in data.calendar.windows
+        replace(w, max_mailboxes=min(number[w.id], or_no_limit(w.max_mailboxes)))
+        if w.id in told
+        else w
+        for w in data.calendar.windows
     )
     calendar = replace(data.calendar, windows=windows)
     return replace(data, calendar=calendar, pins=(*data.pins, *pins))

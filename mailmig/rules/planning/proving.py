@@ -5,7 +5,10 @@ must fit into the windows before, and the rest into the windows after; for sever
 a row the sets grow, and what lies between two fits into a window. All gaps together are
 the whole problem, databases left out: its optimum is what no plan can beat.
 
-Costs are whole numbers: weights and seconds, rounded down. The solver works with one thread
+Costs are whole numbers: weights and seconds, rounded down; sizes and limits are counted in
+chunks, rounded down, too. All that is a relaxation: a plan that keeps the limits to the byte
+keeps them so, and costs no less than is counted. So a bound holds, and a plan that costs no
+more than it, but for what was rounded off, is the best. The solver works with one thread
 and is stopped by its own deterministic time, so that the same input gives the same answer.
 """
 
@@ -186,6 +189,8 @@ def _solved(
     # from below, a value at a time: 60 mailboxes in seconds where other searches prove nothing
     parameters.use_objective_lb_search = prove
     parameters.max_deterministic_time = effort
+    # it would take SIGINT for itself, and leave it to the system: then Ctrl-C ends the process
+    parameters.catch_sigint_signal = False
     status = solver.solve(chain.model)
     if status == cp_model.MODEL_INVALID:
         raise AssertionError(chain.model.validate())

@@ -81,6 +81,28 @@ def remake(
     return Remade(plan, changed, inserted)
 
 
+def unheld(
+    full: Plan,
+    old: Sequence[Assignment],
+    data: PlanData,
+    settings: PlanSettings,
+    announced: frozenset[str],
+) -> Plan:
+    """A plan from `progress.held` over the data as it is.
+
+    What kept announced windows was for the search; in the plan it would hold for ever, also
+    when the announcement is taken back.
+    """
+    told = {a.mailbox: a for a in old if a.window in announced}
+    places = [
+        replace(a, why=told[a.mailbox].why, group=told[a.mailbox].group) if a.mailbox in told else a
+        for a in full.assignments
+    ]
+    same = remake(places, data, full.created, settings, changes=False)
+    assert same is not None and not same.changed  # it kept more limits than these
+    return replace(same.plan, notes=full.notes, snapshot=full.snapshot)
+
+
 def _field(problem: Problem, had: Sequence[Assignment | None], announced: frozenset[str]) -> Field:
     """The field with anchors; where somebody was before, he may be again, in a pilot too."""
     field = field_of(problem, unlocked=False)

@@ -55,8 +55,8 @@ class Again:
 def anchored(field: Field, old: Ints, announced: Flags) -> Field:
     """The field with anchors at the old windows (n, NOWHERE: none), announced ones (W) closed.
 
-    Rows that have an announced window stay there; others may not enter it. Nobody leaves his
-    anchor at any price.
+    Rows that have an announced window stay there; others may not enter it, except those who
+    may go nowhere else. Nobody leaves his anchor at any price.
     """
     allowed = np.array(field.allowed)
     allowed[:, announced] = False

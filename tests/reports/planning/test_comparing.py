@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from mailmig.model.document import Figures, Note, Paragraph
+from mailmig.model.migration import Note as PlanNote
 from mailmig.model.migration import Pin, PlanMailbox, Share
 from mailmig.render import delimited, text
 from mailmig.reports.planning.comparing import compose
+from mailmig.rules.planning.wording import UNFINISHED
 from tests.rules.planning.made import assigned, small, window
 
 DATA = small(
@@ -52,3 +54,11 @@ def test_plans_from_other_input_are_marked(word: str) -> None:
     }[word]()
     notes = [b.text for b in compose(APART, other, ("a", "b"), "t").blocks if isinstance(b, Note)]
     assert notes == [f"The two were not made from the same input: different: {word}."]
+
+
+def test_a_plan_that_was_cut_short_says_so_beside_another_one_too() -> None:
+    short = replace(TOGETHER, notes=(PlanNote(f"only 1 of 4 came to an end: {UNFINISHED}"),))
+    for pair, name in (((APART, short), "b"), ((short, APART), "a")):
+        blocks = compose(*pair, ("a", "b"), "t").blocks
+        notes = [b.text for b in blocks if isinstance(b, Note)]
+        assert notes == [f"{name}: only 1 of 4 came to an end: {UNFINISHED}."]

@@ -1,7 +1,10 @@
 """Bounds of the exposure: below every valid plan, and never higher with more capacity."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from tests.rules.planning.companies import company
 from tests.rules.planning.drawn import problems
 from tests.rules.planning.made import NOW, organisation, small, window
 
+ROOT = Path(__file__).parents[3]
 ROUNDED = 1e-6
 
 
@@ -144,6 +148,9 @@ def _keeps(field: Field, x: Ints) -> bool:
         for s, room in enumerate(field.source_room):
             if sum(int(field.size[v]) for v in here if field.source[v] == s) > room[t]:
                 return False
+        for d, seats in enumerate(field.department_seats):
+            if sum(field.department[v] == d for v in here) > seats[t]:
+                return False
     return True
 
 
@@ -171,3 +178,24 @@ def test_the_search_finds_what_is_proven_to_be_best() -> None:
     assert best.proven
     least = min(exposure_of(start.field, x) for x in found)
     assert least == pytest.approx(best.least, rel=1e-4)
+
+
+def test_ctrl_c_is_still_heard_after_a_bound_was_sought() -> None:
+    """The solver takes the signal for itself unless it is told not to; then nobody hears it."""
+    script = """
+import os, signal
+from mailmig.rules.planning.field import field_of
+from mailmig.rules.planning.lower_bounds import boundary_bound
+from mailmig.rules.planning.problem import compile_problem
+from tests.rules.planning.made import small
+signal.signal(signal.SIGINT, signal.default_int_handler)  # started in a job it may be ignored
+assert boundary_bound(field_of(compile_problem(small()), unlocked=True)).proven
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.sigtimedwait([], 1)
+except KeyboardInterrupt:
+    print("heard")
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
