@@ -7,6 +7,7 @@ from typing import Final
 
 from mailmig.api import (
     AUTODISCOVER,
+    OUTSIDE,
     Answer,
     Ask,
     AskSyncOptions,
@@ -72,7 +73,8 @@ def judge(seen: tuple[Healthcheck, ...]) -> Iterator[Finding]:
     """Each address behind a client name answers for all protocols that clients use.
 
     The front end answers healthcheck.htm from memory, without a logon, as long as Exchange itself
-    thinks the protocol healthy and the server is not in maintenance; the page names the server.
+    thinks the protocol healthy and the server is not in maintenance; the page names the server. ECP
+    answers 404 outside where it is not published, as it should not be.
 
     Source: health.md 2.6, ca_probe; protocols.md 3.
     To do: look at the component states and application pools of the server. A dead address has to
@@ -83,7 +85,7 @@ def judge(seen: tuple[Healthcheck, ...]) -> Iterator[Finding]:
         ways.setdefault(one.way, []).append(one)
     for way, here in ways.items():
         subject = f"{way.name} at {way.address}"
-        sick = {one.protocol: why for one in here if (why := _complaint(one.answer))}
+        sick = {one.protocol: why for one in here if (why := _complaint(one))}
         servers = sorted({name for one in here if (name := _server(one.answer))})
         evidence = tuple(sick.items())
         if not sick:
@@ -100,13 +102,15 @@ def judge(seen: tuple[Healthcheck, ...]) -> Iterator[Finding]:
             yield Finding(subject, Severity.CRITICAL, summary, way.vantage, evidence)
 
 
-def _complaint(answer: Answer[Page]) -> str:
+def _complaint(one: Healthcheck) -> str:
     """Why it is not well, or nothing."""
-    if not isinstance(answer, Fact):
-        return answer.reason
-    page = answer.value
+    if not isinstance(one.answer, Fact):
+        return one.answer.reason
+    page = one.answer.value
     if page.trouble is not None:
         return page.trouble.reason
+    if _is_hidden(one.way, one.protocol, page):
+        return ""
     if page.status != 200:
         return f"status {page.status} {page.reason}".rstrip()
     return "" if _WELL.search(page.body) else "status 200 with another page than Exchange's"
@@ -163,7 +167,7 @@ def judge_entries(seen: tuple[Entry, ...]) -> Iterator[Finding]:
             found.append((one.way, one.answer.value))
     for (vantage, name, entry), here in entries.items():
         subject = f"{entry} of {name}"
-        said = {way.address: _asks(entry, page) for way, page in here}
+        said = {way.address: _asks(way, entry, page) for way, page in here}
         evidence = tuple(said.items())
         wrong = {address: words for address, words in said.items() if not words.startswith("asks")}
         if wrong:
@@ -176,14 +180,21 @@ def judge_entries(seen: tuple[Entry, ...]) -> Iterator[Finding]:
             yield Finding(subject, Severity.OK, next(iter(said.values())), vantage, evidence)
 
 
+def _is_hidden(way: WayIn, protocol: str, page: Page) -> bool:
+    """The admin's pages have no business outside (protocols.md 3)."""
+    return way.vantage == OUTSIDE and protocol.lower() == "ecp" and page.status == 404
+
+
 def _is_reached(page: Page) -> bool:
     return page.trouble is None or page.trouble.stage is Stage.HTTP
 
 
-def _asks(entry: str, page: Page) -> str:
+def _asks(way: WayIn, entry: str, page: Page) -> str:
     """How it asks who is there; another first word where it does not."""
     if page.trouble is not None:
         return page.trouble.reason
+    if _is_hidden(way, entry, page):
+        return "asks nobody: not published, as it should be"
     if page.status == 401:
         offered = (value for key, value in page.headers if key == "www-authenticate")
         schemes = sorted({value.partition(" ")[0] for value in offered})

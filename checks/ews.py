@@ -25,7 +25,7 @@ _CODES: Final = {
     "ErrorFolderNotFound": (Severity.CRITICAL, "the account has no access to it"),
     "ErrorAccessDenied": (Severity.CRITICAL, "the account may not read it"),
     "ErrorWrongServerVersionDelegate": (
-        Severity.CRITICAL, "the delegate and the mailbox are on servers of different versions",
+        Severity.WARNING, "the delegate and the mailbox are on servers of different versions",
     ),
     "ErrorNonExistentMailbox": (
         Severity.CRITICAL, "there is no such mailbox, or it is disabled or disconnected",

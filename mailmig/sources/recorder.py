@@ -39,10 +39,14 @@ class TooFarApart(MailmigError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How a sweep asks: so many questions at one target, each for so many seconds at most."""
+    """How a sweep asks: so many questions at one target, each for so many seconds at most.
+
+    `total` are open at all targets together: more would only wait for this machine's processors.
+    """
 
     parallel: int = 8
     deadline_s: float = 30.0
+    total: int = 64
 
 
 def _now() -> datetime:
@@ -63,6 +67,7 @@ class Recorder:
         self._now = now
         self._open: dict[Question[Any], asyncio.Task[Answer[Any]]] = {}
         self._gates: dict[str, asyncio.Semaphore] = {}
+        self._total = asyncio.Semaphore(self._limits.total)
 
     async def __call__(self, question: Question[T]) -> Answer[T]:
         """The answer; a question that is on its way is waited for, not put again."""
@@ -85,7 +90,7 @@ class Recorder:
 
     async def _asked(self, question: Question[Any]) -> Answer[Any]:
         gate = self._gates.setdefault(question.target, asyncio.Semaphore(self._limits.parallel))
-        async with gate:
+        async with gate, self._total:
             try:
                 async with asyncio.timeout(self._limits.deadline_s):
                     answer = await self._put(question)

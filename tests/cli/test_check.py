@@ -206,7 +206,8 @@ def test_a_check_is_explained(mailmig: Mailmig) -> None:
 def test_checks_are_listed_with_their_questions(mailmig: Mailmig) -> None:
     said = mailmig("check", "list")
     assert said.code == 0
-    assert "tls.expiry                  How long are the certificates good?" in said.out
+    lines = [line.split(maxsplit=1) for line in said.out.splitlines()]
+    assert ["tls.expiry", "How long are the certificates good?"] in lines
 
 
 def test_watching_is_for_the_terminal(mailmig: Mailmig) -> None:
