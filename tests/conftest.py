@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,9 @@ class OddValues(logging.Handler):
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Whoever starts the tests in the background has Ctrl-C ignored, and all programs inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     heard = config.stash[ODD_VALUES] = OddValues()
     logging.getLogger("mailmig.lab.odd_values").addHandler(heard)
 

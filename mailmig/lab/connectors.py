@@ -36,12 +36,16 @@ _SETUP: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """The send connector as it is now; `sources` are servers that may send through it."""
+    """The send connector as it is now; `sources` are servers that may send through it.
+
+    `logging` is its ProtocolLoggingLevel.
+    """
 
     guid: str
     sources: tuple[str, ...]
     hosts: tuple[str, ...]
     enabled: bool
+    logging: str
 
 
 def send_names() -> tuple[str, ...]:
@@ -63,8 +67,9 @@ def outbound(organisation: Organisation) -> Outbound:
     sources = known.value(number, "SourceTransportServers", list(first))
     hosts = known.value(number, "SmartHosts", [organisation.smart_host])
     return Outbound(
-        number, texts(sources), texts(hosts), bool(known.value(number, "Enabled", True))
-    )
+        number, texts(sources), texts(hosts), bool(known.value(number, "Enabled", True)),
+        str(known.value(number, "ProtocolLoggingLevel", "None")),
+    )  # fmt: skip
 
 
 def receive(organisation: Organisation) -> Iterator[Connector]:
@@ -104,9 +109,9 @@ def with_changes(one: Connector, changed: Mapping[str, object]) -> Connector:
     )  # fmt: skip
 
 
-def logs(one: Connector) -> bool:
-    """Whether the sessions of a connector are written down."""
-    return one.logging.lower() == "verbose"
+def is_verbose(level: object) -> bool:
+    """Whether sessions are written down at this ProtocolLoggingLevel."""
+    return str(level).lower() == "verbose"
 
 
 def rival(organisation: Organisation, key: str, wanted: Connector) -> Connector | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from mailmig.lab import services
 from mailmig.lab.contents import INBOX, Message
+from mailmig.lab.logs import sending
 from mailmig.lab.organisation import guid
 from mailmig.lab.population import Mailbox
 from mailmig.lab.public_folders import Folder
@@ -83,13 +84,17 @@ class Delivering:
         """
         ready = self._ready(server)
         self._waiting += self._once(message, [one for _, one in recipients if one], server, ready)
+        beyond: list[str] = []
         for address, known in recipients:
             if known is not None:
                 continue
             if address.rpartition("@")[2].lower() in self._world.organisation.mail_domains:
                 self._return(message, address, UNKNOWN, server)
             else:
-                self.outward.append((address, message))
+                beyond.append(address)
+        if beyond:
+            self.outward += [(address, message) for address in beyond]
+            sending.outward(self._world, server, message.sender, beyond, message.message_id)
         self.settle()
 
     def send_from_outside(
@@ -195,6 +200,9 @@ class Delivering:
         organisation = self._world.organisation
         home = organisation.databases[one.recipient.database].server
         headers = (*self._hops(one.message, one.at, home), *one.message.headers)
+        if one.at != home:
+            to, number = [one.recipient.address], one.message.message_id
+            sending.to_server(self._world, one.at, home, one.message.sender, to, number)
         if one.folder is not None:
             kept = replace(one.message, received=organisation.now, headers=headers, bcc=())
             self._world.public_folders.put(one.folder, kept)

@@ -237,6 +237,7 @@ class FrontEnds(Configuration):
                 "Fqdn": shown.fqdn(self.organisation.namespace),
                 "MaxMessageSize": v.limit(self.culture, 35 * MIB),
                 "RequireTLS": False,
+                "ProtocolLoggingLevel": shown.logging_level("None"),
                 "SmartHostsString": self.organisation.smart_host,
             },
         )  # fmt: skip

@@ -67,6 +67,7 @@ class MailFlow(Configuration):
                     "AdminDisplayVersion": v.server_version(server.build),
                     "MaxOutboundConnections": v.unlimited_number(1000),
                     "MessageExpirationTimeout": v.time_span(timedelta(days=2)),
+                    "IntraOrgConnectorProtocolLoggingLevel": shown.logging_level("None"),
                 },
             )  # fmt: skip
 

@@ -107,6 +107,7 @@ def makers(configuration: Configuration) -> Mapping[str, Make]:
         "PermissionGroups": groups,
         "TransportRole": role,
         "ProtocolLoggingLevel": logging_level,
+        "IntraOrgConnectorProtocolLoggingLevel": logging_level,
         "ShadowMessagePreferenceSetting": preference,
         "SafetyNetHoldTime": lambda value: v.time_span(span(value)),
         "MessageExpirationTimeout": lambda value: v.time_span(span(value)),

@@ -23,6 +23,7 @@ from mailmig.lab import connectors, messages, server_certificates, services
 from mailmig.lab.accounts import Account
 from mailmig.lab.contents import Message
 from mailmig.lab.delivering import OVERHEAD
+from mailmig.lab.logs import sending
 from mailmig.lab.logs.keeping import Session
 from mailmig.lab.organisation import guid
 from mailmig.lab.settings import Connector
@@ -49,9 +50,6 @@ UNKNOWN: Final = (
 NO_RELAY: Final = "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain"
 NO_RELAY_2013: Final = "550 5.7.1 Unable to relay"
 TOO_MANY: Final = "452 4.5.3 Too many recipients"
-# Where the transport service listens for the front end, and a port that one may come from.
-HUB_PORT: Final = 2525
-_HANDED_FROM: Final = 49_152
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +248,7 @@ class ExchangeVisit:
                 f"250 2.6.0 {message.message_id} [InternalId={number}, "
                 f"Hostname={self._host.name}] Queued mail for delivery"
             )
+            sending.to_hub(self._world, server.name, sender, recipients, said)
             self._log_hub(sender, recipients, said)
             return said
 
@@ -264,8 +263,8 @@ class ExchangeVisit:
             ),
             None,
         )  # fmt: skip
-        peer = host.address, _HANDED_FROM
-        log = None if hub is None else _log(host, hub, peer, HUB_PORT, "Hub")
+        peer = host.address, sending.FROM_PORT
+        log = None if hub is None else _log(host, hub, peer, sending.HUB_PORT, "Hub")
         if log is None:
             return
         for event, data in (
@@ -350,7 +349,7 @@ def _log(
     role: str = "FrontEnd",
 ) -> Session | None:  # fmt: skip
     """The protocol log of a new connection; None where the connector writes none."""
-    if not connectors.logs(connector):
+    if not connectors.is_verbose(connector.logging):
         return None
     ends = f"{host.address}:{port}", f"{peer[0]}:{peer[1]}"
     name = rf"{connector.server}\{connector.name}"

@@ -183,9 +183,12 @@ async def test_watching_shows_what_changed(lab: Lab, mailmig: Mailmig) -> None:
                 pass
             lab.faults.on("app-pool-stopped", r"LS-EX1\MSExchangeMapiFrontEndAppPool")
             changed = (await watch.stdout.readline()).decode()
-    finally:
         watch.send_signal(signal.SIGINT)
-        assert await watch.wait() == 130
+        assert await asyncio.wait_for(watch.wait(), 30) == 130
+    finally:
+        if watch.returncode is None:
+            watch.kill()
+            await watch.wait()
     assert "ok -> critical: client_access.probe, " in changed
     assert "1 of 8 protocols do not answer: mapi" in changed
 

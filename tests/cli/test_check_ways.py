@@ -168,7 +168,7 @@ async def test_split_people_are_told_why_ews_refuses(town: WaysTown, mailmig: Ma
         "(ErrorWrongServerVersionDelegate)"
     )
     assert await found(mailmig, town, EWS) == {
-        ("critical", EWS, vantage, "own in shared", refused) for vantage in ("inside", "outside")
+        ("warning", EWS, vantage, "own in shared", refused) for vantage in ("inside", "outside")
     }
 
 

@@ -13,13 +13,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from mailmig.lab import connectors, services
+from mailmig.lab.logs import sending
 from mailmig.lab.server_tls import SMTP as SMTP_SERVICE
 from mailmig.lab.server_tls import Showing
 from mailmig.model.windows import ClientLog, ClientUse
 from mailmig.wire.client_logs import question
 from tests.lab.asking import Shell, text
 from tests.lab.asking_windows import facts
-from tests.lab.mail_servers import HOST, OUTSIDER, M, MailTown, P, letter, mail_town, password
+from tests.lab.mail_servers import HOST, OLD, OUTSIDER, M, MailTown, P, letter, mail_town, password
 
 PATIENCE_S = 10
 SUBJECT = "probe 4712"
@@ -52,11 +53,13 @@ def bring(town: MailTown, *to: str, gateway: bool = False) -> str:
     return ""
 
 
-def lines(town: MailTown, role: str = "FrontEnd") -> list[dict[str, str]]:
+def lines(
+    town: MailTown, role: str = "FrontEnd", way: str = "SmtpReceive", server: str = M
+) -> list[dict[str, str]]:
     """What the node wrote since the lab began."""
     found: list[dict[str, str]] = []
-    for file in town.world.logs.files(M, since=town.world.organisation.now):
-        if rf"\Logs\{role}\ProtocolLog" in file.path:
+    for file in town.world.logs.files(server, since=town.world.organisation.now):
+        if rf"\Logs\{role}\ProtocolLog\{way}" in file.path:
             heading, *rest = [one for one in file.lines if one.startswith("#F") or one[0] != "#"]
             found += DictReader(rest, heading.removeprefix("#Fields: ").split(","))
     return found
@@ -169,10 +172,88 @@ async def test_our_script_counts_what_was_taken(town: MailTown) -> None:
     assert clients == [ClientUse(None, rf"{M}\Default Frontend {M}", "probe", HOST, "", 2, 1, now)]
 
 
+async def test_the_front_end_writes_down_what_it_hands_on(town: MailTown) -> None:
+    anna = town.staff[0]
+    await in_thread(bring, town, anna.address)
+    (taken,) = [one for one in await said(town, ">") if one.startswith("250 2.6.0")]
+    found = lines(town, way="SmtpSend")
+    assert [one["data"] for one in found if one["event"] == ">"] == [
+        f"EHLO {town.name}", f"MAIL FROM:<{OUTSIDER}>", f"RCPT TO:<{anna.address}>", "DATA", "QUIT",
+    ]  # fmt: skip
+    assert taken in [one["data"] for one in found if one["event"] == "<"]
+    assert (found[0]["event"], found[-1]["event"]) == ("+", "-")
+    assert {one["connector-id"] for one in found} == {sending.PROXY}
+    assert [one["sequence-number"] for one in found] == [str(n) for n in range(len(found))]
+    own = found[0]["local-endpoint"].partition(":")[0]
+    assert found[0]["remote-endpoint"] == f"{own}:2525"
+    assert SUBJECT not in str(found)
+    assert not lines(town, "Hub", "SmtpSend")
+
+
+async def test_mail_that_leaves_is_written_where_connectors_are_told_to(town: MailTown) -> None:
+    delivering, gateway = town.world.delivering, town.world.layout.gateway
+    anna = town.staff[0].address
+
+    def leave() -> list[set[str]]:
+        """Connectors by which mail from a node left that node, and the source server."""
+        message = delivering.written(anna, ("x@other.example", "y@other.example"), SUBJECT, "")
+        delivering.send(message, [(one, None) for one in message.to], M)
+        return [
+            {one["connector-id"] for one in lines(town, "Hub", "SmtpSend", server)}
+            for server in (M, OLD)
+        ]
+
+    shell = Shell(town.world, M)
+    assert leave() == [set(), set()]
+    shell.objects(
+        "Set-SendConnector", Identity=connectors.SEND, SourceTransportServers=[OLD],
+        ProtocolLoggingLevel="Verbose",
+    )  # fmt: skip
+    (one,) = shell.objects("Get-SendConnector")
+    assert text(one, "ProtocolLoggingLevel") == "Verbose"
+    assert leave() == [set(), {connectors.SEND}]
+    found = lines(town, "Hub", "SmtpSend", OLD)
+    assert found[0]["remote-endpoint"] == f"{gateway.address}:25"
+    assert [one["data"] for one in found if "RCPT" in one["data"]] == [
+        "RCPT TO:<x@other.example>", "RCPT TO:<y@other.example>",
+    ]  # fmt: skip
+    level = "IntraOrgConnectorProtocolLoggingLevel"
+    shell.objects("Set-TransportService", Identity=M, **{level: "Verbose"})
+    (service,) = shell.objects("Get-TransportService", Identity=M)
+    assert text(service, level) == "Verbose"
+    assert leave() == [{sending.BETWEEN}, {connectors.SEND}]
+    between = lines(town, "Hub", "SmtpSend")
+    assert between[0]["remote-endpoint"].endswith(":2525")
+
+
+async def test_mail_for_a_mailbox_elsewhere_is_written_between_the_servers(town: MailTown) -> None:
+    organisation = town.world.organisation
+    there = next(
+        one for one in organisation.present() if organisation.databases[one.database].server == OLD
+    )
+    Shell(town.world, M).objects(
+        "Set-TransportService", Identity=M, IntraOrgConnectorProtocolLoggingLevel="Verbose"
+    )
+    await in_thread(bring, town, there.address)
+    found = [one["data"] for one in lines(town, "Hub", "SmtpSend") if one["event"] == ">"]
+    assert found[2] == f"RCPT TO:<{there.address}>"
+    assert not lines(town, "Hub", "SmtpSend", OLD)
+
+
+async def test_our_script_reads_what_was_sent(town: MailTown) -> None:
+    await in_thread(bring, town, town.staff[0].address)
+    name, given = question(ClientLog.SMTP_FRONT, town.world.organisation.now)
+    given = {**given, "folder": str(given["folder"]).replace("SmtpReceive", "SmtpSend")}
+    read, *clients = await in_thread(lambda: facts(town.world, M, name, **given))
+    assert (read.there, read.lines) == (True, len(lines(town, way="SmtpSend")))
+    assert [one.protocol for one in clients] == [sending.PROXY]
+
+
 def test_the_default_connector_of_each_front_end_writes_a_log_and_no_other(
     town: MailTown,
 ) -> None:
-    on = {one.name for one in connectors.receive(town.world.organisation) if connectors.logs(one)}
+    receive = connectors.receive(town.world.organisation)
+    on = {one.name for one in receive if connectors.is_verbose(one.logging)}
     assert on == {f"Default Frontend {one.name}" for one in town.world.organisation.servers}
 
 

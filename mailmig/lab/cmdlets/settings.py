@@ -61,7 +61,7 @@ SETS: Final[Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]]] = {
     "Set-SendConnector": (
         "send_connectors",
         ("SourceTransportServers", "SmartHosts", "Enabled", "MaxMessageSize", "Fqdn",
-         "RequireTLS"),
+         "RequireTLS", "ProtocolLoggingLevel"),
         (*_NAMED, "Force"),
     ),
     "Set-ReceiveConnector": (
@@ -81,7 +81,10 @@ SETS: Final[Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]]] = {
         "offline_address_books", ("GeneratingMailbox", "GlobalWebDistributionEnabled"), _NAMED,
     ),
     "Set-TransportService": (
-        "transport_services", ("MaxOutboundConnections", "MessageExpirationTimeout"), _NAMED,
+        "transport_services",
+        ("MaxOutboundConnections", "MessageExpirationTimeout",
+         "IntraOrgConnectorProtocolLoggingLevel"),
+        _NAMED,
     ),
 }  # fmt: skip
 # What the directory shows to clients, too: the organisation itself knows it.

@@ -127,29 +127,12 @@ class ProxyBroken(OtherSetting):
     )
     wants = A_SERVER
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._fronts: list[set[str]] = []
-        self._version = ""
-
     def on(self, world: World, target: str) -> None:
         state = world.organisation
-        server = state.server(server_named(self, world, target))
-        key, _ = front_end_object(world, "mapi", server.name)
+        key, _ = front_end_object(world, "mapi", server_named(self, world, target))
         url = f"https://{state.namespace}/mapi"
         settings = {"IISAuthenticationMethods": ["Negotiate"], "InternalUrl": url}
         self.change(world, target, key, settings)
-        self._version = server.version.lower()
-        for one in state.servers:
-            broken = world.conditions(one.name).mapi.broken_execute
-            if one.version != server.version and self._version not in broken:
-                broken.add(self._version)
-                self._fronts.append(broken)
-
-    def off(self, world: World, target: str) -> None:
-        for broken in self._fronts:
-            broken.discard(self._version)
-        super().off(world, target)
 
 
 class NoPermission(Claiming):

@@ -10,11 +10,14 @@ from mailmig.lab.world import World
 
 
 class OtherSetting(Claiming):
-    """Properties have other values while the fault is on; then again what they had before."""
+    """Properties have other values while the fault is on; then again what they had before.
+
+    What somebody set to another value meanwhile stays as it is.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._before: list[tuple[str, str, object]] = []
+        self._before: list[tuple[str, str, object, object]] = []
 
     def change(self, world: World, target: str, key: str, values: Mapping[str, object]) -> None:
         """Set properties of the object with this GUID.
@@ -27,7 +30,10 @@ class OtherSetting(Claiming):
             self._give_back(world)
             raise
         settings = world.organisation.settings
-        self._before += [(key, name, settings.value(key, name, _AS_FOUNDED)) for name in values]
+        self._before += [
+            (key, name, settings.value(key, name, _AS_FOUNDED), left)
+            for name, left in values.items()
+        ]
         settings.change(key, values, world.organisation.now)
 
     def off(self, world: World, target: str) -> None:
@@ -36,7 +42,9 @@ class OtherSetting(Claiming):
 
     def _give_back(self, world: World) -> None:
         settings = world.organisation.settings
-        for key, name, before in self._before:
+        for key, name, before, left in self._before:
+            if settings.value(key, name, _AS_FOUNDED) != left:
+                continue
             if before is _AS_FOUNDED:
                 settings.forget(key, name)
             else:

@@ -25,6 +25,11 @@ PROTOCOLS: Final = {
     "ews": "Ews", "mapi": "Mapi", "oab": "Oab", "owa": "Owa", "rpc": "RpcHttp",
 }  # fmt: skip
 BACK_END_PORT: Final = 444
+# What is received and what is sent: beginning of the file's name, title.
+WAYS: Final = {
+    "SmtpReceive": ("RECV", "SMTP Receive Protocol Log"),
+    "SmtpSend": ("SEND", "SMTP Send Protocol Log"),
+}
 _NOT_IN_CSV: Final = re.compile(r"[\r\n]+")
 _NOT_IN_W3C: Final = re.compile(r"[\s\x00-\x1f]")
 
@@ -196,10 +201,12 @@ def proxy(directory: str) -> Kind:
     return Kind(folder, "HttpProxy_", PROXY, "HttpProxy Logs")
 
 
-def smtp(role: str) -> Kind:
-    """The log of what a transport service receives: "FrontEnd" or "Hub"."""
-    folder = f"{EXCHANGE}TransportRoles\\Logs\\{role}\\ProtocolLog\\SmtpReceive\\"
-    return Kind(folder, "RECV", SMTP, "SMTP Receive Protocol Log")
+def smtp(role: str, way: str) -> Kind:
+    """The log of a transport service, "FrontEnd" or "Hub", of one of the `WAYS`."""
+    prefix, title = WAYS[way]
+    return Kind(
+        f"{EXCHANGE}TransportRoles\\Logs\\{role}\\ProtocolLog\\{way}\\", prefix, SMTP, title
+    )
 
 
 IIS_FRONT: Final = Kind(f"{IIS}W3SVC1\\", "", _IIS)

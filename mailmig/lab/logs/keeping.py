@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from heapq import merge
-from itertools import count
+from itertools import count, product
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 KEPT: Final = 10_000
 KEPT_SMTP: Final = 20_000
 _AT: Final = attrgetter("at")
+# Transport service, and way of the mail.
+_SMTP: Final = tuple(product(("FrontEnd", "Hub"), formats.WAYS))
 _Records = Callable[[], Iterable[WebVisit | SmtpLine]]
 _Record = TypeVar("_Record", WebVisit, SmtpLine)
 
@@ -43,8 +45,9 @@ class _Kept:
     pages: deque[WebVisit] = field(default_factory=partial(deque, maxlen=KEPT))
     requests: deque[WebVisit] = field(default_factory=partial(deque, maxlen=KEPT))
     behind: deque[WebVisit] = field(default_factory=partial(deque, maxlen=KEPT))
-    front_end: deque[SmtpLine] = field(default_factory=partial(deque, maxlen=KEPT_SMTP))
-    hub: deque[SmtpLine] = field(default_factory=partial(deque, maxlen=KEPT_SMTP))
+    smtp: dict[tuple[str, str], deque[SmtpLine]] = field(
+        default_factory=lambda: {one: deque(maxlen=KEPT_SMTP) for one in _SMTP}
+    )
 
 
 class Logs:
@@ -83,11 +86,11 @@ class Logs:
             self._of(one.target.name).behind.append(one)
 
     def session(
-        self, server: str, connector: str, local: str, remote: str, *, role: str = "FrontEnd"
-    ) -> "Session":
-        """Somebody connected to a connector of a server whose protocol log is on."""
-        kept = self._of(server)
-        lines = kept.front_end if role == "FrontEnd" else kept.hub
+        self, server: str, connector: str, local: str, remote: str, *, role: str = "FrontEnd",
+        way: str = "SmtpReceive",
+    ) -> "Session":  # fmt: skip
+        """A connection by a connector of a server whose protocol log is on has begun."""
+        lines = self._of(server).smtp[role, way]
         number = f"08DE{next(self._sessions):012X}"
         return Session(self._world, lines, connector, number, local, remote)
 
@@ -120,13 +123,17 @@ class Logs:
         def proxied(directory: str) -> list[WebVisit]:
             return [one for one in front() if one.directory == directory]
 
+        def sessions(role: str, way: str) -> list[SmtpLine]:
+            before = past.smtp(server, way) if role == "FrontEnd" else []
+            return [*before, *latest(kept.smtp[role, way])]
+
         for directory in formats.PROTOCOLS:
             yield formats.proxy(directory), partial(proxied, directory)
         yield formats.IIS_FRONT, lambda: merge(front(), latest(kept.pages), key=_AT)
         yield formats.IIS_BACK, lambda: self._as_back_end(server, back())
         yield formats.MAPI_BACK, lambda: (one for one in back() if one.directory == "mapi")
-        yield formats.smtp("FrontEnd"), lambda: [*past.smtp(server), *latest(kept.front_end)]
-        yield formats.smtp("Hub"), lambda: latest(kept.hub)
+        for one in _SMTP:
+            yield formats.smtp(*one), partial(sessions, *one)
 
     def _as_back_end(self, server: str, visits: Iterable[WebVisit]) -> Iterator[WebVisit]:
         """How IIS behind sees them: from the front end, on its own port."""

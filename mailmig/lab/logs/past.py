@@ -6,7 +6,8 @@ of it happened. Working days between 6 and 16 o'clock UTC, a sample of at most `
 - people by the service name with Outlook, some with a phone, a browser or a Mac;
 - on the old server a few who still use its own name: some people and a scanner by EWS;
 - on every server Exchange's own probes (operations.md 10: health mailboxes, AMProbe);
-- by SMTP three devices that no relay connector serves, and what the gateway brings.
+- by SMTP three devices that no relay connector serves, and what the gateway brings; the front end
+  hands it on.
 
 The devices of the relay connector are not seen: its protocol log is off. Reading stops where the
 lab began; from then on the logs hold what really asked, and nothing else.
@@ -20,6 +21,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mailmig.lab.connectors import is_cut_over
+from mailmig.lab.logs import sending
 from mailmig.lab.logs.records import SmtpLine, WebVisit
 from mailmig.lab.organisation import Organisation, share
 from mailmig.lab.population import Mailbox
@@ -38,6 +40,8 @@ _WEEKEND: Final = 0.04
 _LOYAL: Final = 0.02
 SCANNER: Final = "ScanStation/3.1"
 PROBE: Final = "AMProbe/Local/ClientAccess"
+# How long after a client came the transport service gets its message.
+_HANDED_ON: Final = timedelta(milliseconds=45)
 
 
 class _Client(NamedTuple):
@@ -142,8 +146,11 @@ class Past:
         )  # fmt: skip
         return self._in_order(found)
 
-    def smtp(self, server: str) -> list[SmtpLine]:
-        """What the default connector of a server's front end wrote, in order."""
+    def smtp(self, server: str, way: str) -> list[SmtpLine]:
+        """What a server's front end wrote of one of `formats.WAYS`, in order.
+
+        The default connector took the messages, and they were handed to the transport service.
+        """
         if server not in self.fronts:
             return []
         clients = (*_DEVICES, self.gateway)
@@ -151,7 +158,7 @@ class Past:
             one
             for day in self._days() if day.weekday() < _SATURDAY
             for name, address in clients
-            for one in self._sessions(server, day, name, address)
+            for one in self._sessions(server, day, name, address, way)
         ]  # fmt: skip
         found = [one for one in lines if self.begins <= one.at < self.ends]
         return sorted(found, key=lambda one: (one.at, one.session, one.number))
@@ -210,18 +217,28 @@ class Past:
                     self.servers[server], "200", *mapi,
                 )  # fmt: skip
 
-    def _sessions(self, server: str, day: date, name: str, address: str) -> Iterator[SmtpLine]:
+    def _sessions(
+        self, server: str, day: date, name: str, address: str, way: str
+    ) -> Iterator[SmtpLine]:
         draw = stream(self.seed, f"logs {server} {day} {name}")
         own = self.servers[server].fqdn
-        connector = rf"{server}\Default Frontend {server}"
-        local = f"{self.addresses[server]}:25"
+        here = self.addresses[server]
         for _ in range(4):
             at = _at(day, _OPENS * 3600 + draw.random() * _WORKS_S)
             session = f"08DD{draw.getrandbits(48):012X}"
-            remote = f"{address}:{draw.randrange(49_152, 65_536)}"
-            for number, (event, data) in enumerate(_dialogue(own, name, session)):
+            port = draw.randrange(49_152, 65_536)
+            if way == "SmtpReceive":
+                connector = rf"{server}\Default Frontend {server}"
+                ends = f"{here}:25", f"{address}:{port}"
+                lines = _dialogue(own, name, session)
+            else:
+                connector = sending.PROXY
+                ends = f"{here}:{port}", f"{here}:{sending.HUB_PORT}"
+                lines = sending.dialogue(own, own, _sender(own, name), (), _taken(own, session))
+                at, session = at + _HANDED_ON, session.replace("08DD", "08DC", 1)
+            for number, (event, data) in enumerate(lines):
                 when = at + timedelta(milliseconds=7 * number)
-                yield SmtpLine(when, connector, session, number, local, remote, event, data)
+                yield SmtpLine(when, connector, session, number, *ends, event, data)
 
 
 def _person(
@@ -252,11 +269,19 @@ def _dialogue(own: str, name: str, session: str) -> Iterator[tuple[str, str]]:
     yield "<", f"EHLO {name}"
     yield ">", f"250-{own} Hello"
     yield ">", "250 8BITMIME"
-    yield "<", f"MAIL FROM:<{name.lower()}@{own.partition('.')[2]}>"
+    yield "<", f"MAIL FROM:<{_sender(own, name)}>"
     yield ">", "250 2.1.0 Sender OK"
     yield "<", "DATA"
     yield ">", "354 Start mail input; end with <CRLF>.<CRLF>"
-    yield ">", f"250 2.6.0 <{session.lower()}@{own}> Queued mail for delivery"
+    yield ">", _taken(own, session)
     yield "<", "QUIT"
     yield ">", "221 2.0.0 Service closing transmission channel"
     yield "-", ""
+
+
+def _sender(own: str, name: str) -> str:
+    return f"{name.lower()}@{own.partition('.')[2]}"
+
+
+def _taken(own: str, session: str) -> str:
+    return f"250 2.6.0 <{session.lower()}@{own}> Queued mail for delivery"

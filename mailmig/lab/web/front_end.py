@@ -15,8 +15,10 @@ process, so nobody listens on port 444.
 
 import asyncio
 import uuid
-from collections.abc import Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final, Protocol, TypeVar
 from urllib.parse import quote
 
 from mailmig.lab.accounts import Account, Accounts
@@ -45,6 +47,7 @@ BACK_END: Final = 444
 # Windows gives up to connect after 21 s: three tries of 3, 6 and 12 s [MEM].
 GIVES_UP_S: Final = 21.0
 _POWERED: Final = ("X-Powered-By", "ASP.NET")
+_T = TypeVar("_T")
 
 
 class BackEnd(Protocol):
@@ -149,10 +152,10 @@ class FrontEnd:
         if back_end is None:
             return _page(404, "Not Found")
         if back_end.anonymous(request):
-            return await self._proxied(directory, back_end, self._call(request, None))
+            return await self._proxied(directory, back_end, request, None)
         if self._web.now(directory.path).no_execute and _is_execute(request):
             return _denied()
-        settings = self._directories.settings(self._name, directory)
+        settings = await self._held(partial(self._directories.settings, self._name, directory))
         if settings.by_form:
             return self._form(request)
         keeper = Doorkeeper(self._accounts, settings.schemes, realm=request.host)
@@ -161,8 +164,7 @@ class FrontEnd:
         more = tuple((name.decode(), value.decode()) for name, value in verdict.headers)
         if verdict.account is None:
             return _denied().having(*more)
-        call = self._call(request, verdict.account)
-        answer = await self._proxied(directory, back_end, call)
+        answer = await self._proxied(directory, back_end, request, verdict.account)
         return answer.having(*more)
 
     def _form(self, request: Request) -> Answer:
@@ -174,45 +176,48 @@ class FrontEnd:
         where = f"https://{request.host}/owa/auth/logon.aspx?url={wanted}&reason=0"
         return Answer(302, headers=(("Location", where), build))
 
-    def _call(self, request: Request, caller: Account | None) -> Call:
-        server = self._server
-        mailbox = None if caller is None else self._people.mailbox_of(caller)
-        return Call(request, caller, mailbox, server, server)
-
-    async def _proxied(self, directory: Directory, back_end: BackEnd, call: Call) -> Answer:
+    async def _proxied(
+        self, directory: Directory, back_end: BackEnd, request: Request, caller: Account | None
+    ) -> Answer:
         """Handed to where the mailbox is, if that answers."""
-        server = await self._target(back_end, call)
+        call = await self._held(partial(self._call, back_end, request, caller))
+        server = call.server
         named = (("X-CalculatedBETarget", server.fqdn.lower()),)
         if not await self._reaches(server, directory):
             return _unavailable().having(*named)
-        moved = Call(call.request, call.caller, call.mailbox, call.front, server)
-        answer = await asyncio.to_thread(self._asked, back_end, moved)
+        answer = await asyncio.to_thread(self._asked, back_end, call)
         return answer.having(
             *named, ("X-BEServer", server.name), ("X-DiagInfo", server.name),
             ("X-BackEndHttpStatus", str(answer.status)),
         )  # fmt: skip
 
-    async def _target(self, back_end: BackEnd, call: Call) -> Server:
-        """Found at once where nobody holds the world; the loop never waits for it."""
+    async def _held(self, ask: Callable[[], _T]) -> _T:
+        """Asked with the world's lock: at once where it is free; the loop never waits for it."""
         lock = self._world.lock
         if not lock.acquire(blocking=False):
-            return await asyncio.to_thread(self._believed, back_end, call)
+            return await asyncio.to_thread(self._waited, ask)
         try:
-            return self._believed(back_end, call)
+            return ask()
         finally:
             lock.release()
 
-    def _believed(self, back_end: BackEnd, call: Call) -> Server:
-        """Where the mailbox is, or where this server still believes it to be."""
+    def _waited(self, ask: Callable[[], _T]) -> _T:
         with self._world.lock:
-            self._world.sync()
-            mailbox = back_end.mailbox(call)
-            if mailbox is None:
-                return call.server
-            believed = self._web.misrouted.get(mailbox.number)
-            if believed is not None:
-                return self._world.organisation.server(believed)
-            return self._people.home(mailbox)
+            return ask()
+
+    def _call(self, back_end: BackEnd, request: Request, caller: Account | None) -> Call:
+        """The request at the server that has the mailbox, or that is still believed to have it."""
+        self._world.sync()
+        front = self._server
+        own = None if caller is None else self._people.mailbox_of(caller)
+        call = Call(request, caller, own, front, front)
+        mailbox = back_end.mailbox(call)
+        if mailbox is None:
+            return call
+        believed = self._web.misrouted.get(mailbox.number)
+        if believed is not None:
+            return replace(call, server=self._world.organisation.server(believed))
+        return replace(call, server=self._people.home(mailbox))
 
     def _asked(self, back_end: BackEnd, call: Call) -> Answer:
         with self._world.lock:

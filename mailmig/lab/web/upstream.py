@@ -23,7 +23,7 @@ from mailmig.lab.web.gateway_rules import GatewayRules
 from mailmig.model.organisation import Server
 
 CONNECT_S: Final = 3.0
-HEALTH_S: Final = 1.0
+HEALTH_S: Final = 3.0
 CHECK_S: Final = 1.0
 _PIECE: Final = 64 * 1024
 _LARGEST_HEAD: Final = 1024**2

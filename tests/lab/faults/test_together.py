@@ -14,6 +14,7 @@ from mailmig.lab.cultures import ENGLISH
 from mailmig.lab.faults.machines import AlreadyChanged
 from mailmig.lab.faults.switchboard import BadTarget, NoTarget, Switchboard, WrongWay, kinds
 from mailmig.lab.machines import LOGS, Reach
+from mailmig.lab.setting_values import method_names
 from mailmig.lab.world import World
 from mailmig.model.quota import MIB
 from tests.lab.asking import Shell, text, town
@@ -284,3 +285,21 @@ def test_any_order_leaves_the_dag_and_its_databases_as_they_were(
     assert settings_of(world) == before
     world.advance(HOUR)
     assert all(one.mounted for one in world.organisation.databases.values() if one.dag)
+
+
+def test_what_an_admin_set_while_the_fault_was_on_is_not_put_back() -> None:
+    _, board, shell = lab()
+    directory = {"Identity": r"LS-EX1\mapi (Default Web Site)"}
+
+    def shown(name: str) -> str:
+        (one,) = shell.objects("Get-MapiVirtualDirectory", **directory)
+        return text(one, name)
+
+    url = shown("InternalUrl")
+    board.on("mapi-proxy-broken", HERE)
+    assert shown("InternalUrl") != url
+    shell.objects("Set-MapiVirtualDirectory", **directory, IISAuthenticationMethods=["Ntlm"])
+    board.off("mapi-proxy-broken", HERE)
+    assert shown("InternalUrl") == url
+    (one,) = shell.objects("Get-MapiVirtualDirectory", **directory)
+    assert method_names({**one.properties}, "IISAuthenticationMethods") == ("Ntlm",)

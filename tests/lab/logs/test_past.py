@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from mailmig.lab.logs.formats import WAYS
 from mailmig.lab.logs.past import DAYS, PROBE, SCANNER, Past
 from mailmig.lab.logs.records import WebVisit
 from tests.lab.logs.answered import OLD, M, P, serve, texts, town
@@ -13,9 +14,9 @@ def people(visits: list[WebVisit]) -> set[str]:
 
 def test_the_same_town_has_the_same_past_and_another_one_another() -> None:
     one, other = Past.of(town()), Past.of(town())
-    assert (one.front(OLD), one.back(P), one.smtp(OLD)) == (
-        other.front(OLD), other.back(P), other.smtp(OLD)
-    )  # fmt: skip
+    assert (one.front(OLD), one.back(P)) == (other.front(OLD), other.back(P))
+    for way in WAYS:
+        assert one.smtp(OLD, way) == other.smtp(OLD, way)
     assert Past.of(town(seed=2)).front(OLD) != one.front(OLD)
 
 
@@ -24,7 +25,8 @@ def test_before_the_cut_over_people_come_to_the_old_server_alone() -> None:
     assert people(past.front(OLD)) and not people(past.front(M)) and not people(past.front(P))
     for server in (OLD, M, P):
         assert any(one.agent == PROBE and one.front == server for one in past.front(server))
-    assert past.smtp(OLD) and not past.smtp(M)
+    for way in WAYS:
+        assert past.smtp(OLD, way) and not past.smtp(M, way)
 
 
 def test_afterwards_they_come_to_both_nodes_and_a_few_keep_the_old_name() -> None:

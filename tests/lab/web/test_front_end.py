@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import threading
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Any
@@ -174,6 +175,27 @@ async def test_a_changed_setting_is_offered_at_once(lab: Lab) -> None:
     assert found.raw.headers.getlist("www-authenticate") == ["NTLM"]
     found = await asked(lab, f"https://{EX2}/rpc/rpcproxy.dll")
     assert len(found.raw.headers.getlist("www-authenticate")) == 3
+
+
+async def test_who_is_let_in_waits_for_the_world_and_nobody_waits_with_him(lab: Lab) -> None:
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lab.world.lock:
+            held.set()
+            assert free.wait(10)
+
+    holding = asyncio.ensure_future(asyncio.to_thread(hold))
+    await asyncio.to_thread(held.wait, 10)
+    waiting = asyncio.ensure_future(asked(lab, f"https://{EX1}/ews/exchange.asmx"))
+    try:
+        assert await healthy(lab, EX1, "ews")
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+    finally:
+        free.set()
+    assert (await waiting).status_code == 401
+    await holding
 
 
 async def test_owa_and_ecp_lead_to_the_logon_page(lab: Lab) -> None:

@@ -16,11 +16,13 @@ from mailmig.lab.population import Mailbox
 from mailmig.lab.running.whole import Lab
 from mailmig.lab.web.mapi.service import MapiService
 from mailmig.model.directory import Kind
+from mailmig.model.organisation import Build
 from mailmig.wire.mapihttp import address_book, rops
 from mailmig.wire.mapihttp import mailbox as bodies
 from mailmig.wire.mapihttp.codes import ErrorCode, ResponseCode
 from mailmig.wire.mapihttp.cookies import Jar
 from mailmig.wire.mapihttp.rop_buffer import RopResponses
+from tests.lab.asking import Shell
 from tests.lab.remote_servers import outside
 from tests.lab.running_lab import running
 from tests.lab.web.clients import staff
@@ -283,43 +285,56 @@ async def test_versions_differ_in_their_period_and_the_first_ones_have_no_mapi(l
     await played(lab, play)
 
 
-async def test_execute_breaks_where_the_front_end_cannot_hand_it_on(lab: Lab) -> None:
-    lab.world.conditions("LS-EX1").mapi.broken_execute.add("2016")
-
-    def play(asked: Client, anna: Mailbox, dn: str) -> None:
-        for server, status in (("ls-ex1", 500), ("ls-ex2", 200), ("ls-ex16", 200)):
-            with client(lab, anna, server=server) as one:
-                assert one.connect(dn).error_code == 0
-                found = one.ask("Execute", bodies.ExecuteRequest(bytes(8)).encode())
-                assert found.status == status
-                assert found.headers.get("X-ServiceCode") == ("1722" if status == 500 else None)
-        lab.world.conditions("LS-EX1").mapi.broken_execute = {dn.lower()}
-        with client(lab, anna, server="ls-ex1") as one:
-            one.connect(dn)
-            assert one.ask("Execute", bodies.ExecuteRequest(bytes(8)).encode()).status == 500
-
-    await played(lab, play)
+def executed(asked: Client, dn: str) -> tuple[int, str | None]:
+    """Status and service code of an Execute in a session of its own."""
+    assert asked.connect(dn).error_code == 0
+    found = asked.ask("Execute", bodies.ExecuteRequest(bytes(8)).encode())
+    return found.status, found.headers.get("X-ServiceCode")
 
 
-async def test_a_2013_that_offers_negotiate_alone_takes_no_execute_from_newer_ones(
-    lab: Lab,
+WELL, BROKEN = (200, None), (500, "1722")
+
+
+@pytest.mark.parametrize("build", [(15, 0, 1497, 2), (15, 1, 2507, 6)])
+async def test_a_server_that_offers_negotiate_alone_takes_no_execute_from_other_versions(
+    lab: Lab, build: Build
 ) -> None:
-    """The cause of protocols.md 1.8.1, from the directory's own setting."""
-    lab.organisation.change_server("LS-EX16", build=(15, 0, 1497, 2))
-    objects = lab.web.directories._objects["mapi"]
-    guid = next(str(live["Guid"]) for text, live in objects() if text.startswith("LS-EX16\\"))
+    """The cause of protocols.md 1.8.1, from the directory's own setting, and its cure."""
+    lab.organisation.change_server("LS-EX16", build=build)
+    shell = Shell(lab.world, "LS-EX1")
+
+    def offer(*methods: str) -> None:
+        shell.objects(
+            "Set-MapiVirtualDirectory", Identity=r"LS-EX16\mapi (Default Web Site)",
+            IISAuthenticationMethods=list(methods),
+        )  # fmt: skip
 
     def play(asked: Client, anna: Mailbox, dn: str) -> None:
-        def status() -> int:
-            assert asked.connect(dn).error_code == 0
-            return asked.ask("Execute", bodies.ExecuteRequest(bytes(8)).encode()).status
-
-        assert status() == 200
-        settings, now = lab.organisation.settings, lab.organisation.now
-        settings.change(guid, {"IISAuthenticationMethods": ["Negotiate"]}, now)
-        assert status() == 500
+        assert executed(asked, dn) == WELL
+        offer("Negotiate")
+        assert executed(asked, dn) == BROKEN
+        with client(lab, anna, server="ls-ex16") as own:
+            assert executed(own, dn) == WELL
+        offer("Ntlm", "Negotiate")
+        assert executed(asked, dn) == WELL
 
     await played(lab, play, server="ls-ex1")
+
+
+async def test_each_server_whose_proxying_is_broken_is_broken_by_itself(lab: Lab) -> None:
+    lab.organisation.change_server("LS-EX1", build=(15, 1, 2507, 6))
+
+    def play(asked: Client, anna: Mailbox, dn: str) -> None:
+        lab.faults.on("mapi-proxy-broken", "ls-ex1")
+        assert executed(asked, dn) == WELL
+        lab.faults.on("mapi-proxy-broken", "ls-ex16")
+        assert executed(asked, dn) == BROKEN
+        lab.faults.off("mapi-proxy-broken", "ls-ex1")
+        assert executed(asked, dn) == BROKEN
+        lab.faults.off("mapi-proxy-broken", "ls-ex16")
+        assert executed(asked, dn) == WELL
+
+    await played(lab, play, server="ls-ex2")
 
 
 async def test_the_bytes_of_the_notes_are_accepted_and_reproduced(
