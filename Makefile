@@ -77,7 +77,7 @@ check: $(VENV)/dev.stamp
 
 test: check
 	@bash tests/lab/install-strangers.sh $(BIN)/python
-	@$(BIN)/python -m pytest -q --ignore=tests/package
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile --ignore=tests/package
 	@$(MAKE) --no-print-directory package
 
 package: $(VENV)/dev.stamp
