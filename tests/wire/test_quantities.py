@@ -81,7 +81,9 @@ def test_the_short_part_alone_is_approximate(text: str) -> None:
     assert q.size(text) == Size(ROUNDED[text], approximate=True)
 
 
-@pytest.mark.parametrize("value", NO_SIZES, ids=lambda value: repr(value)[:30])
+@pytest.mark.parametrize(
+    "value", NO_SIZES, ids=lambda value: repr(value).partition(" at 0x")[0][:30]
+)
 def test_what_is_no_size_is_refused(value: object) -> None:
     with pytest.raises(BadValue, match="is not a size"):
         q.size(value)

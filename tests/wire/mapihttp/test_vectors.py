@@ -43,7 +43,7 @@ def test_a_vector_that_is_cut_off_anywhere_is_refused(name: str) -> None:
         assert 0 <= caught.value.offset <= end, end
 
 
-@pytest.mark.parametrize("name", SAMPLES.keys() - {"connect_failure"})
+@pytest.mark.parametrize("name", sorted(SAMPLES.keys() - {"connect_failure"}))
 def test_a_vector_that_goes_on_is_refused(name: str) -> None:
     raw = vector(name)
     with pytest.raises(BadMapi, match="come after its end") as caught:
