@@ -70,8 +70,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the configuration or the state of whoever runs it."""
-    for name in ("MAILMIG_CONFIG", "MAILMIG_STATE"):
+    """No test sees the configuration, the state or the terminal of whoever runs it."""
+    for name in ("MAILMIG_CONFIG", "MAILMIG_STATE", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home" / "config"))
